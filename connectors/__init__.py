@@ -1,0 +1,1 @@
+"""The edge: one folder a system. Imports nothing of `worker`; usable alone."""

@@ -1,0 +1,42 @@
+"""Every kind of CRM there is, by name. Adding one is a folder and two lines here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, cast
+
+from pydantic import Field
+
+from connectors.hubspot.settings import HubspotSettings
+from connectors.salesforce.settings import SalesforceSettings
+
+if TYPE_CHECKING:
+    from connectors.port import Crm
+    from connectors.quota import Gate
+    from connectors.tokens import Tokens
+    from connectors.transport import Observer
+
+SourceSettings = Annotated[SalesforceSettings | HubspotSettings, Field(discriminator="kind")]
+"""The settings of one configured CRM account, told apart by `kind`."""
+
+# Named, not imported: a vendor's SDK costs its process 18 to 25 MB, and most processes need one of them or none.
+OPENERS: dict[str, str] = {
+    "salesforce": "connectors.salesforce.crm:open_salesforce",
+    "hubspot": "connectors.hubspot.crm:open_hubspot",
+}
+
+
+def open_crm(
+    settings: SalesforceSettings | HubspotSettings,
+    *,
+    gate: Gate,
+    tokens: Tokens,
+    observer: Observer,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Crm:
+    """The CRM that `settings` describe. Makes no call yet; open it in the process that uses it."""
+    module, opener = OPENERS[settings.kind].split(":")
+    opened = getattr(import_module(module), opener)(settings, gate=gate, tokens=tokens, observer=observer, sleep=sleep)
+    return cast("Crm", opened)

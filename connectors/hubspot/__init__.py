@@ -1,0 +1,1 @@
+"""HubSpot: contacts, companies, deals, engagements, form submissions and marketing e-mail events."""

@@ -1,0 +1,140 @@
+"""A look at everything that a person may have to put right, before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from connectors.errors import AuthFailed, CrmError, Misconfigured, QuotaExhausted
+from connectors.hubspot.faults import Denied, Rejected
+from connectors.hubspot.mapping import RecordMapper
+from connectors.hubspot.paths import EMAIL_EVENTS, FORMS
+from connectors.hubspot.schema import Property, Schemas
+from connectors.hubspot.session import Session
+from connectors.port import Problem
+from connectors.quota import Lane
+from connectors.records import ScoreField
+
+TYPES: Mapping[ScoreField, frozenset[str]] = {field: frozenset({"string", "enumeration"}) for field in ScoreField} | {
+    ScoreField.SCORE: frozenset({"number"}),
+    ScoreField.PROBABILITY: frozenset({"number"}),
+    ScoreField.MQL_DATE: frozenset({"datetime"}),
+    ScoreField.SCORED_AT: frozenset({"datetime"}),
+}
+"""The types that a property may have to hold each score field."""
+
+BUCKETS = frozenset({"hot", "warm", "nurture", "cold", "unscored"})
+
+SCOPES: Mapping[str, str] = {
+    "contacts": "crm.objects.contacts.read",
+    "companies": "crm.objects.companies.read",
+    "deals": "crm.objects.deals.read",
+    "calls": "crm.objects.contacts.read",
+    "emails": "sales-email-read",
+    "meetings": "crm.objects.contacts.read",
+    "notes": "crm.objects.contacts.read",
+    "tasks": "crm.objects.contacts.read",
+    "form_submissions": "forms",
+    "email_events": "content",
+}
+"""Stream -> the scope that it is read under."""
+
+
+class Checker:
+    """Asks HubSpot for one row of everything; writes nothing."""
+
+    def __init__(self, session: Session, mapper: RecordMapper, schemas: Schemas, streams: tuple[str, ...]) -> None:
+        self._session, self._mapper, self._schemas, self._streams = session, mapper, schemas, streams
+
+    def check(self) -> list[Problem]:
+        """All problems; none raised. What stops everything is reported alone."""
+        try:
+            self._session.account()
+            return [*self._readable(), *self._writable(), *self._fields(), *self._attributes()]
+        except CrmError as problem:
+            return [self._whole(problem)]
+
+    def _whole(self, problem: CrmError) -> Problem:
+        source = self._session.source
+        if isinstance(problem, AuthFailed):
+            return Problem(
+                "auth_failed", source, problem.message, "put a valid token in place, then run the check again"
+            )
+        if isinstance(problem, QuotaExhausted):
+            return Problem("quota", source, problem.message, "wait, or raise the account's limit of calls")
+        if isinstance(problem, Misconfigured):
+            return Problem("misconfigured", source, problem.message, "correct it, then run the check again")
+        return Problem(
+            "unreachable", source, problem.message, "check host, network and status.hubspot.com, then try again"
+        )
+
+    def _readable(self) -> Iterator[Problem]:
+        for stream in self._streams:
+            if stream not in SCOPES:
+                continue
+            fix = f"grant the scope {SCOPES[stream]}, or leave the stream out (without: [{stream}])"
+            yield from self._allowed(stream, self._probe(stream), "object_missing", fix)
+
+    def _probe(self, stream: str) -> Callable[[], Any]:
+        path = {"form_submissions": FORMS, "email_events": EMAIL_EVENTS}.get(
+            stream, self._session.paths.objects(stream)
+        )
+        return lambda: self._session.get(path, [("limit", 1)], lane=Lane.INBOUND)
+
+    def _writable(self) -> Iterator[Problem]:
+        """A batch without rows: scopes are looked at before the body, and nothing can be written by it."""
+        path = self._session.paths.objects("contacts", "batch/update")
+        fix = "grant the scope crm.objects.contacts.write"
+        yield from self._allowed(
+            "contacts", lambda: self._session.post(path, {"inputs": []}, lane=Lane.INBOUND), "write_denied", fix
+        )
+
+    def _allowed(self, where: str, call: Callable[[], Any], code: str, fix: str) -> Iterator[Problem]:
+        try:
+            call()
+        except Denied as problem:
+            yield Problem(code, f"{self._session.source}/{where}", problem.message, fix)
+        except Rejected:
+            return  # allowed, whatever it thinks of the request
+
+    def _fields(self) -> Iterator[Problem]:
+        try:
+            schema = self._schemas.of("contacts", Lane.INBOUND, fresh=True)
+        except Denied as problem:
+            fix = "grant the scope crm.schemas.contacts.read"
+            yield Problem("schema_denied", f"{self._session.source}/contacts", problem.message, fix)
+            return
+        for field, name in self._mapper.names.items():
+            if (trouble := _unfit(field, name, schema.get(name))) is not None:
+                code, what, fix = trouble
+                yield Problem(code, f"{self._session.source}/contacts.{name}", what, fix)
+
+    def _attributes(self) -> Iterator[Problem]:
+        """Without one of these scores are poorer, not wrong."""
+        schema = self._schemas.of("contacts", Lane.INBOUND)
+        for attribute, name in self._mapper.attributes.items():
+            if name not in schema:
+                what = f"the attribute {attribute} is to come from {name}, which does not exist"
+                fix = f"name the contact property that holds it, or null: attributes: {{{attribute}: null}}"
+                yield Problem("attribute_missing", f"{self._session.source}/contacts.{name}", what, fix, fatal=False)
+
+
+def _unfit(field: ScoreField, name: str, definition: Property | None) -> tuple[str, str, str] | None:
+    """(code, what, fix) of what keeps a property from holding a score field."""
+    other = f"map another one under fields: {{{field}: ...}}, or null to leave it out"
+    if definition is None:
+        kind = " or ".join(sorted(TYPES[field]))
+        return "field_missing", f"there is no contact property {name}", f"create it with type {kind}, or {other}"
+    if definition.read_only:
+        return "field_read_only", f"the property {name} cannot be written", other
+    if definition.type not in TYPES[field]:
+        kind = " or ".join(sorted(TYPES[field]))
+        return "field_type", f"the property {name} is of type {definition.type}, not {kind}", other
+    missing = BUCKETS - definition.options
+    if field is ScoreField.BUCKET and definition.type == "enumeration" and missing:
+        return (
+            "picklist_value_missing",
+            f"the property {name} lacks options",
+            f"add the options {', '.join(sorted(missing))}",
+        )
+    return None

@@ -1,0 +1,128 @@
+"""A HubSpot account as a `Crm`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from connectors.errors import CrmError, Misconfigured, ProtocolViolation
+from connectors.hubspot.check import Checker
+from connectors.hubspot.events import EmailEvents, EventStream, FormSubmissions
+from connectors.hubspot.mapping import RecordMapper
+from connectors.hubspot.pull import Kit, ObjectStream, Reader
+from connectors.hubspot.push import PUSH_SIZE, Writer
+from connectors.hubspot.removals import Removals
+from connectors.hubspot.schema import Schemas
+from connectors.hubspot.session import Session
+from connectors.hubspot.settings import HubspotSettings
+from connectors.port import Crm, Cursor, Page, Problem, Quota, Stream, Tier
+from connectors.quota import Gate
+from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteResult
+from connectors.tokens import Tokens
+from connectors.transport import Observer
+
+T = TypeVar("T")
+
+OBJECTS = ("contacts", "companies", "deals", "calls", "emails", "meetings", "notes", "tasks")
+# Of the record pages that there are: engagements have none of their own.
+TYPE_IDS: Mapping[str, str] = {"contacts": "0-1", "companies": "0-2", "deals": "0-3"}
+
+
+def open_hubspot(
+    settings: HubspotSettings, *, gate: Gate, tokens: Tokens, observer: Observer,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Crm:  # fmt: skip
+    """The account that `settings` describe. Makes no call yet.
+
+    Raises `Misconfigured` when a secret or the CA bundle cannot be read.
+    """
+    return HubspotCrm(settings, Session(settings, gate=gate, tokens=tokens, observer=observer, sleep=sleep))
+
+
+class HubspotCrm:
+    """One account: contacts, companies, deals, engagements, form submissions, marketing e-mail events."""
+
+    def __init__(self, settings: HubspotSettings, session: Session) -> None:
+        self._settings, self._session = settings, session
+        mapper = RecordMapper(settings)
+        schemas = Schemas(session, settings.timings.schema_age)
+        kit = Kit(settings, session, mapper, schemas)
+        contacts = ObjectStream(kit, "contacts")
+        readers: dict[str, Reader] = {"contacts": contacts}
+        readers.update((type, ObjectStream(kit, type)) for type in OBJECTS[1:])
+        readers["form_submissions"] = EventStream(kit, FormSubmissions(kit))
+        readers["email_events"] = EventStream(kit, EmailEvents(kit))
+        readers["removals"] = Removals(kit, contacts)
+        unknown = settings.without - readers.keys()
+        if unknown:
+            raise Misconfigured(
+                settings.name,
+                f"without: no stream is called {', '.join(sorted(unknown))}; there are {', '.join(readers)}",
+            )
+        self._readers = {name: reader for name, reader in readers.items() if name not in settings.without}
+        self._writer = Writer(session, mapper, schemas, contacts.reader)
+        self._checker = Checker(session, mapper, schemas, tuple(self._readers))
+        self._names = frozenset(mapper.names)
+
+    @property
+    def source(self) -> str:
+        return self._settings.name
+
+    @property
+    def streams(self) -> Sequence[Stream]:
+        timings = self._settings.timings
+        slow = frozenset({Tier.COMPLETE})
+        return [
+            Stream(name, timings.every_slow, slow) if name == "removals" else Stream(name, timings.every)
+            for name in self._readers
+        ]
+
+    @property
+    def writable(self) -> frozenset[ScoreField]:
+        return self._names
+
+    @property
+    def push_size(self) -> int:
+        return PUSH_SIZE
+
+    def check(self) -> Sequence[Problem]:
+        return self._checker.check()
+
+    def pull(self, stream: str, cursor: Cursor | None, tier: Tier) -> Page:
+        reader = self._readers.get(stream)
+        if reader is None:
+            raise Misconfigured(self.source, f"there is no stream {stream!r}; there are {', '.join(self._readers)}")
+        return self._understood(lambda: reader.pull(cursor, tier))
+
+    def push(self, writes: Sequence[FieldWrite]) -> Sequence[WriteResult]:
+        return self._understood(lambda: self._writer.push(writes))
+
+    def read_back(self, refs: Sequence[RecordRef]) -> Mapping[RecordRef, Mapping[ScoreField, Value]]:
+        return self._understood(lambda: self._writer.read_back(refs))
+
+    def location(self, ref: RecordRef) -> str | None:
+        """None also when HubSpot cannot be asked for the address of its pages now; it is asked once."""
+        type_id = TYPE_IDS.get(ref.object)
+        try:
+            account = self._session.account()
+        except CrmError:
+            return None
+        if account is None or type_id is None:
+            return None
+        return f"https://{account.ui}/contacts/{account.portal}/record/{type_id}/{ref.id}"
+
+    def quota(self) -> Quota | None:
+        return self._session.quota
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _understood(self, call: Callable[[], T]) -> T:
+        """`call()`; an answer that lacks what it must have is HubSpot's, and is said so without quoting it."""
+        self._session.account()
+        try:
+            return call()
+        except (KeyError, TypeError, ValueError) as problem:
+            what = f"an answer is not of the expected shape ({type(problem).__name__})"
+            raise ProtocolViolation(self.source, what) from problem

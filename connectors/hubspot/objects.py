@@ -1,0 +1,141 @@
+"""CRM objects: found by search, read from the primary store, linked to their people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from connectors.errors import ProtocolViolation
+from connectors.hubspot.faults import Rejected
+from connectors.hubspot.session import Session
+from connectors.hubspot.windows import Window
+from connectors.quota import Lane
+
+SEARCH_PAGE = 200
+LIST_PAGE = READ_BATCH = 100
+WITH_HISTORY = 50
+"""HubSpot refuses more rows than this in a list or a batch when a property history is asked for."""
+LINK_BATCH = 1_000
+
+PRIMARY_TYPES = frozenset({1, 5})
+"""Association types of the company labelled "Primary", of a contact and of a deal."""
+
+Row = Mapping[str, Any]
+
+
+def modified_property(type: str) -> str:
+    """The property that every write moves; contacts alone call it otherwise."""
+    return "lastmodifieddate" if type == "contacts" else "hs_lastmodifieddate"
+
+
+class ObjectReader:
+    """Reads of one object type."""
+
+    def __init__(self, session: Session, type: str, properties: Sequence[str], history: Sequence[str] = ()) -> None:
+        self._session, self.type = session, type
+        self._properties, self._history = list(properties), list(history)
+
+    def search(self, window: Window) -> tuple[list[Row], str | None]:
+        """A page of rows modified within the window, ascending id, and where the next page starts.
+
+        Pages are cut by id, never by offset: offsets end at 10,000, and more rows than that can share one millisecond
+        (github.com/airbytehq/airbyte/issues/43317). A row is found by its indexed stamp but shown with the newer one,
+        so its stamp may lie behind the window's end; in the first page, whose answer sets that end, any may.
+        """
+        stamp = modified_property(self.type)
+        within = {"propertyName": stamp, "operator": "GTE", "value": str(window.since)}
+        if window.until is not None:
+            within |= {"operator": "BETWEEN", "highValue": str(window.until)}
+        return self.find([within], [stamp], window.position, window.lane)
+
+    def find(
+        self, filters: Sequence[Mapping[str, str]], properties: Sequence[str], after: str | None, lane: Lane
+    ) -> tuple[list[Row], str | None]:
+        """A page of rows that pass all filters and whose id is greater than `after`, ascending id."""
+        further = [{"propertyName": "hs_object_id", "operator": "GT", "value": after}] if after else []
+        body = {
+            "filterGroups": [{"filters": [*filters, *further]}],
+            "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+            "properties": ["hs_object_id", *properties],
+            "limit": SEARCH_PAGE,
+        }
+        answer = self._session.post(self._session.paths.objects(self.type, "search"), body, lane=lane)
+        rows = answer["results"]
+        if not rows or not (answer.get("paging") or {}).get("next"):
+            return rows, None
+        last = max((str(row["id"]) for row in rows), key=int)
+        if after is not None and int(last) <= int(after):
+            raise ProtocolViolation(
+                self._session.source, f"the search for {self.type} does not advance beyond id {after}"
+            )
+        return rows, last
+
+    def page(self, after: str | None, lane: Lane, *, archived: bool = False) -> tuple[list[Row], str | None]:
+        """A page of the full list, ascending id, and where the next one starts. `archived`: the recycle bin instead."""
+        wanted = [] if archived else self._properties
+        history = [] if archived else self._history
+        query: list[tuple[str, str | int]] = [("limit", WITH_HISTORY if history else LIST_PAGE)]
+        query += [("properties", ",".join(wanted))] if wanted else []
+        query += [("propertiesWithHistory", ",".join(history))] if history else []
+        query += [("archived", "true")] if archived else []
+        query += [("after", after)] if after else []
+        answer = self._session.get(self._session.paths.objects(self.type), query, lane=lane)
+        following = (answer.get("paging") or {}).get("next")
+        return answer["results"], following["after"] if following else None
+
+    def read(self, ids: Sequence[str], lane: Lane, properties: Sequence[str] | None = None) -> list[Row]:
+        """Rows by id from the primary store, in no order; an id that is gone is left out.
+
+        `properties` instead of the usual ones come without history.
+        """
+        history = self._history if properties is None else []
+        path = self._session.paths.objects(self.type, "batch/read")
+        found: list[Row] = []
+        for batch in batches(ids, WITH_HISTORY if history else READ_BATCH):
+            body: dict[str, Any] = {
+                "properties": list(self._properties if properties is None else properties),
+                "propertiesWithHistory": history,
+                "inputs": [{"id": id} for id in batch],
+            }
+            found += self._session.post(path, body, lane=lane)["results"]
+        return found
+
+    def survivor(self, id: str, lane: Lane) -> str | None:
+        """The id that the record has now, another one if it was merged away; None if it is gone."""
+        try:
+            answer = self._session.get(
+                self._session.paths.objects(self.type, id), [("properties", "hs_object_id")], lane=lane
+            )
+        except Rejected as refusal:
+            if refusal.status == 404:
+                return None
+            raise
+        return str(answer["id"])
+
+
+def linked(session: Session, of: str, to: str, ids: Sequence[str], lane: Lane) -> dict[str, list[str]]:
+    """Ids of the records that each row is associated with, a company labelled "Primary" first; rows without are absent.
+
+    An association moves no modified stamp, so what is read here holds for now.
+    """
+    found: dict[str, list[tuple[bool, str]]] = {}
+    waiting = [{"id": id} for id in ids]
+    path = session.paths.associations(of, to)
+    while waiting:
+        batch, waiting = waiting[:LINK_BATCH], waiting[LINK_BATCH:]
+        # The `errors` of the answer are rows without associations: nothing is wrong with them.
+        for row in session.post(path, {"inputs": batch}, lane=lane)["results"]:
+            id = str(row["from"]["id"])
+            for other in row["to"]:
+                types = {kind["typeId"] for kind in other.get("associationTypes") or ()}
+                found.setdefault(id, []).append((not types & PRIMARY_TYPES, str(other["toObjectId"])))
+            if following := (row.get("paging") or {}).get("next"):
+                waiting.append({"id": id, "after": following["after"]})
+    return {id: [other for _, other in sorted(others, key=lambda other: other[0])] for id, others in found.items()}
+
+
+def batches(ids: Sequence[str], size: int) -> Iterator[list[str]]:
+    rest = iter(ids)
+    while batch := list(islice(rest, size)):
+        yield batch

@@ -1,0 +1,155 @@
+"""Streams: the pages that the application polls for.
+
+An object stream first goes through the full list (its rows are facts of the past: `backfill`), then reads windows of
+what was modified, see `windows`. The complete tier does the delayed second pass too: at most once an hour it goes on
+into a sweep before it is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from connectors.hubspot import activities
+from connectors.hubspot.mapping import RecordMapper
+from connectors.hubspot.objects import ObjectReader, Row, linked, modified_property
+from connectors.hubspot.schema import Schemas
+from connectors.hubspot.session import Session
+from connectors.hubspot.settings import HubspotSettings
+from connectors.hubspot.values import instant, millis
+from connectors.hubspot.windows import Place, Reason, Window, advance, begin, due, end
+from connectors.port import Cursor, Page, Tier
+from connectors.quota import Lane
+from connectors.records import Activity, RecordRef
+
+
+class Reader(Protocol):
+    """One stream."""
+
+    def pull(self, cursor: Cursor | None, tier: Tier) -> Page: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """What every stream is made with."""
+
+    settings: HubspotSettings
+    session: Session
+    mapper: RecordMapper
+    schemas: Schemas
+
+    def people(self, ids: Sequence[str]) -> tuple[RecordRef, ...]:
+        return tuple(RecordRef(self.settings.name, "contacts", id) for id in ids)
+
+
+class ObjectStream:
+    """Contacts, companies, deals or one type of engagement."""
+
+    def __init__(self, kit: Kit, type: str) -> None:
+        self._kit, self._type = kit, type
+        history = (activities.URL_HISTORY, activities.TIME_HISTORY) if type == "contacts" else ()
+        engaged = type in activities.ENGAGEMENTS
+        properties = activities.engagement_properties(type) if engaged else kit.mapper.properties(type)
+        self.reader = ObjectReader(kit.session, type, properties, history)
+        self._pages = activities.patterns(kit.settings.pages, activities.PAGES)
+        # Whoever made a deal or logged a call associates it afterwards, which moves no stamp: the sweep reads it again.
+        self._sweeps_unseen_only = type in ("contacts", "companies")
+
+    def pull(self, cursor: Cursor | None, tier: Tier) -> Page:
+        if cursor is None:
+            cursor = {"list": None, "began": self._kit.session.now_ms()}
+        if "list" not in cursor:
+            return self._window(Place.load(cursor), tier)
+        if tier is Tier.FAST:
+            return self._window(begin(cursor["began"]), tier)
+        return self._list(cursor)
+
+    def _list(self, cursor: Cursor) -> Page:
+        rows, after = self.reader.page(cursor["list"], Lane.BACKFILL)
+        page = self.page(rows, Lane.BACKFILL)
+        following = begin(cursor["began"]).dump() if after is None else {**cursor, "list": after}
+        return replace(page, cursor=following, done=False, backfill=True)
+
+    def _window(self, place: Place, tier: Tier) -> Page:
+        session, timings = self._kit.session, self._kit.settings.timings
+        window = due(place, timings, tier)
+        rows, position = self.reader.search(window)
+        now = session.now_ms()
+        until = end(place, window, now, timings)
+        stamps = {str(row["id"]): self._stamp(row) for row in rows}
+        if tier is Tier.COMPLETE:  # the rest comes with a later window, when it is settled
+            stamps = {id: stamp for id, stamp in stamps.items() if stamp <= until}
+        page = self.page(self.reader.read(self._unread(stamps, place, window), window.lane), window.lane)
+        lonely = self._lonely(page, stamps, place)
+        kept = ((id, stamp) for id, stamp in stamps.items() if id not in lonely)
+        after, done = advance(place, window, until, position, kept, now, timings)
+        return replace(page, cursor=after.dump(), done=done)
+
+    def _stamp(self, row: Row) -> int:
+        return millis(instant(row["properties"][modified_property(self._type)]))
+
+    def _unread(self, stamps: Mapping[str, int], place: Place, window: Window) -> list[str]:
+        if window.reason is Reason.SWEEP and not self._sweeps_unseen_only:
+            return list(stamps)
+        return [id for id, stamp in stamps.items() if place.seen.get(id, -1) < stamp]
+
+    def _lonely(self, page: Page, stamps: Mapping[str, int], place: Place) -> set[str]:
+        """Rows that are of no use without people, and had none yet."""
+        if self._type in ("contacts", "companies"):
+            return set()
+        linked = {activity.ref.id for activity in page.activities} | {
+            deal.ref.id for deal in page.outcomes if deal.people
+        }
+        return stamps.keys() - linked - place.seen.keys()
+
+    def page(self, rows: Sequence[Row], lane: Lane) -> Page:
+        """The records of `rows`; cursor and end are for the caller to set."""
+        empty = Page({}, done=True)
+        if not rows:
+            return empty
+        ids = [str(row["id"]) for row in rows]
+        kit = self._kit
+        if self._type == "contacts":
+            companies = linked(kit.session, "contacts", "companies", ids, lane)
+            page = self._contacts(rows, companies, lane)
+        elif self._type == "companies":
+            page = replace(empty, accounts=[kit.mapper.company(row) for row in rows])
+        elif self._type == "deals":
+            people = linked(kit.session, "deals", "contacts", ids, lane)
+            companies = linked(kit.session, "deals", "companies", ids, lane)
+            deals = [
+                kit.mapper.deal(row, _first(companies, row), kit.people(people.get(str(row["id"]), ()))) for row in rows
+            ]
+            page = replace(empty, outcomes=deals)
+        else:
+            people = linked(kit.session, self._type, "contacts", ids, lane)
+            page = replace(empty, activities=list(self._engagements(rows, people)))
+        kit.mapper.report_unread()
+        return page
+
+    def _contacts(self, rows: Sequence[Row], companies: Mapping[str, list[str]], lane: Lane) -> Page:
+        kit = self._kit
+        leads = [
+            kit.mapper.contact(row, _first(companies, row), lambda: kit.schemas.of("contacts", lane)) for row in rows
+        ]
+        views = [
+            view
+            for lead, row in zip(leads, rows, strict=True)
+            for view in activities.page_views(lead.ref, row.get("propertiesWithHistory") or {}, self._pages)
+        ]
+        merged = [deletion for row in rows for deletion in kit.mapper.merged(row)]
+        return Page({}, done=True, leads=leads, activities=views, deletions=merged)
+
+    def _engagements(self, rows: Sequence[Row], people: Mapping[str, list[str]]) -> Iterator[Activity]:
+        """Those that are linked to someone: what happened to nobody says nothing."""
+        for row in rows:
+            if ids := people.get(str(row["id"])):
+                try:
+                    yield activities.engagement(self._kit.settings.name, self._type, row, self._kit.people(ids))
+                except ValueError:
+                    self._kit.mapper.unread[self._type] += 1
+
+
+def _first(links: Mapping[str, list[str]], row: Row) -> str | None:
+    return next(iter(links.get(str(row["id"]), ())), None)

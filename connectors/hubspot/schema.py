@@ -1,0 +1,47 @@
+"""Property definitions as the account has them now: people edit, archive and restore them at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from connectors.hubspot.session import Session
+from connectors.quota import Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One live property. `options` are the values that an enumeration takes, empty for other types."""
+
+    name: str
+    type: str
+    options: frozenset[str] = frozenset()
+    read_only: bool = False
+    vendor: bool = False
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Property:
+        locked = bool((row.get("modificationMetadata") or {}).get("readOnlyValue") or row.get("calculated"))
+        options = frozenset(str(option["value"]) for option in row.get("options") or ())
+        return cls(str(row["name"]), str(row["type"]), options, locked, bool(row.get("hubspotDefined")))
+
+
+class Schemas:
+    """The properties of each object type, trusted for a while. One call a type when they are due."""
+
+    def __init__(self, session: Session, age: timedelta) -> None:
+        self._session, self._age = session, age
+        self._held: dict[str, tuple[datetime, Mapping[str, Property]]] = {}
+
+    def of(self, type: str, lane: Lane, *, fresh: bool = False) -> Mapping[str, Property]:
+        """Live properties of an object type by name. `fresh` asks HubSpot whatever the age."""
+        now = self._session.now()
+        read_at, properties = self._held.get(type, (None, {}))
+        if fresh or read_at is None or now - read_at >= self._age:
+            body = self._session.get(self._session.paths.properties(type), lane=lane)
+            rows = (row for row in body["results"] if not row.get("archived"))
+            properties = {row["name"]: Property.of(row) for row in rows}
+            self._held[type] = now, properties
+        return properties

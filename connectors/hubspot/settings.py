@@ -1,0 +1,137 @@
+"""What a person configures of one HubSpot account. Imports no SDK."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+
+from connectors.quota import DEFAULT_SHARES, Budget, Lane, Window
+from connectors.records import ActivityKind, ScoreField
+from connectors.secret import SecretRef
+
+PathStyle = Literal["v3", "2026-09"]
+
+DEFAULT_FIELDS: Mapping[ScoreField, str | None] = {field: f"lead_gauge_{field.value}" for field in ScoreField}
+"""The contact properties of the field contract, by default."""
+
+BURST_SHARE = 0.7
+"""What we take of the account's calls a second: other apps and people share the account."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TokenAuth(_Model):
+    """A service key, or the access token of a private or static-auth app: all are bearer tokens that do not expire."""
+
+    type: Literal["token"] = "token"
+    token: SecretRef
+
+
+class OAuthAuth(_Model):
+    """An app installed through OAuth. The refresh token does not expire; access tokens of 30 minutes come from it."""
+
+    type: Literal["oauth"]
+    client_id: str
+    client_secret: SecretRef
+    refresh_token: SecretRef
+
+
+class KindPattern(_Model):
+    """What a page, form or campaign means: the first pattern (a regular expression, any case) found in it decides."""
+
+    pattern: str
+    kind: ActivityKind
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as problem:
+            raise ValueError(f"{pattern!r} is not a regular expression: {problem}") from problem
+        return pattern
+
+
+class Timings(_Model):
+    """When to look, and how late HubSpot's search index may be (seen: seconds as a rule, minutes at times)."""
+
+    every: timedelta = timedelta(seconds=30)
+    every_slow: timedelta = Field(default=timedelta(hours=1), description="how often to look for removed records")
+    settle: timedelta = Field(default=timedelta(seconds=60), description="the complete read stops this far behind now")
+    overlap: timedelta = Field(default=timedelta(minutes=10), description="how much of the last window is read again")
+    sweep: timedelta = Field(default=timedelta(hours=1), description="every window is read once more this much later")
+    history: timedelta = Field(
+        default=timedelta(days=365), description="how far back the first load of e-mail events goes"
+    )
+    schema_age: timedelta = Field(
+        default=timedelta(minutes=15), description="how long property definitions are trusted"
+    )
+
+
+class HubspotSettings(_Model):
+    """One HubSpot account."""
+
+    kind: Literal["hubspot"]
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")
+    host: str = Field(default="https://api.hubapi.com", pattern=r"^https://[^/\s]+$")
+    paths: PathStyle = Field(
+        default="v3", description="the family of paths; 2026-09 enforces the account's validation rules"
+    )
+    auth: Annotated[TokenAuth | OAuthAuth, Field(discriminator="type")]
+    ca_bundle: Path | None = Field(
+        default=None, description="PEM file of the authorities to trust instead of the usual ones"
+    )
+    fields: Mapping[ScoreField, str | None] = DEFAULT_FIELDS
+    attributes: Mapping[str, str | None] = Field(
+        default_factory=dict,
+        description="contact property by attribute: more of them, others than usual, or null for none",
+    )
+    salesforce: str | None = Field(
+        default=None,
+        description="name of the configured Salesforce org that this account syncs with: its record ids are links",
+    )
+    customer_stages: frozenset[str] = frozenset({"customer", "evangelist"})
+    disqualified_statuses: frozenset[str] = frozenset({"UNQUALIFIED"})
+    pages: tuple[KindPattern, ...] = Field(
+        default=(), description="asked before the shipped patterns, on a page's path"
+    )
+    forms: tuple[KindPattern, ...] = Field(
+        default=(), description="asked before the shipped patterns, on a form's name"
+    )
+    without: frozenset[str] = Field(
+        default=frozenset(), description="streams to leave out, where a scope or a hub is missing"
+    )
+    timings: Timings = Timings()
+    calls_per_10_seconds: PositiveInt = Field(
+        default=190, description="190 for Professional and Enterprise, 100 for Starter"
+    )
+    searches_per_second: PositiveInt = Field(default=4, description="of the 5 that the whole account has")
+    daily_calls: PositiveInt | None = Field(
+        250_000, description="assumed until HubSpot tells it; null for an OAuth app"
+    )
+    daily_shares: Mapping[Lane, Annotated[float, Field(gt=0, le=1)]] = DEFAULT_SHARES
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _over_the_contract(cls, given: Any) -> Any:
+        return {**DEFAULT_FIELDS, **given} if isinstance(given, Mapping) else given
+
+    @field_validator("daily_shares", mode="before")
+    @classmethod
+    def _over_the_shares(cls, given: Any) -> Any:
+        return {**DEFAULT_SHARES, **given} if isinstance(given, Mapping) else given
+
+    @property
+    def budget(self) -> Budget:
+        """The account's limits. The ten seconds are spread over single ones: a lost counter then costs one second."""
+        general = max(1, math.floor(self.calls_per_10_seconds * BURST_SHARE / 10))
+        windows = {"general": Window(general), "search": Window(self.searches_per_second)}
+        return Budget(windows, self.daily_calls, self.daily_shares)

@@ -1,0 +1,146 @@
+"""Where a polled stream stands, and what to read next: arithmetic alone, no calls.
+
+HubSpot indexes late: a row can turn up in the middle of a range that was read already, seconds later as a rule and
+minutes at times. So the complete read stops `settle` behind now, begins `overlap` before the last one's end, and every
+stretch of time is read once more when it is `sweep` old. Times are epoch milliseconds of HubSpot's own clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from connectors.hubspot.settings import Timings
+from connectors.hubspot.values import MILLISECOND
+from connectors.port import Cursor, Tier
+from connectors.quota import Lane
+
+SEEN_KEPT = 2_000
+"""Rows remembered for not reading them again; it bounds the cursor, and forgetting only costs calls."""
+
+
+class Reason(StrEnum):
+    """Why a window is read."""
+
+    FORWARD = "forward"
+    SWEEP = "sweep"
+    FAST = "fast"
+    HISTORY = "history"
+
+
+LANES: Mapping[Reason, Lane] = {
+    Reason.FORWARD: Lane.INBOUND,
+    Reason.FAST: Lane.INBOUND,
+    Reason.SWEEP: Lane.REFRESH,
+    Reason.HISTORY: Lane.BACKFILL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time, its beginning included. `position` is how far into it the reading is, in the reader's terms.
+
+    `until` is frozen by the first answer, which tells HubSpot's time; None before. What is modified later than that
+    belongs to the next window, also when it was found in this one.
+    """
+
+    reason: Reason
+    since: int
+    until: int | None = None
+    position: str | None = None
+
+    @property
+    def lane(self) -> Lane:
+        return LANES[self.reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Everything modified before `read_to` was read once, before `swept_to` twice.
+
+    `seen` maps rows of the time since to the modification they were read with. `window` is under way.
+    """
+
+    read_to: int
+    swept_to: int
+    seen: Mapping[str, int] = field(default_factory=dict)
+    window: Window | None = None
+
+    def dump(self) -> Cursor:
+        held: dict[str, Any] = {"read_to": self.read_to, "swept_to": self.swept_to, "seen": dict(self.seen)}
+        if self.window is not None:
+            window = self.window
+            held["window"] = [window.reason.value, window.since, window.until, window.position]
+        return held
+
+    @classmethod
+    def load(cls, cursor: Cursor) -> Place:
+        window = cursor.get("window")
+        under_way = Window(Reason(window[0]), *window[1:]) if window else None
+        return cls(cursor["read_to"], cursor["swept_to"], cursor["seen"], under_way)
+
+
+def begin(at: int, *, history: int | None = None) -> Place:
+    """A place that starts at `at`; with `history`, everything since then is read first."""
+    return Place(at, at, {}, Window(Reason.HISTORY, history) if history is not None else None)
+
+
+def due(place: Place, timings: Timings, tier: Tier) -> Window:
+    """The window to read now. One that is under way goes on as it was frozen."""
+    reason = Reason.FAST if tier is Tier.FAST else Reason.FORWARD
+    window = place.window
+    if window is not None and (window.reason is Reason.FAST) is (tier is Tier.FAST):
+        return window
+    return Window(reason, place.read_to - timings.overlap // MILLISECOND)
+
+
+def end(place: Place, window: Window, now: int, timings: Timings) -> int:
+    """Where the window ends: as it was frozen, or by `now`, HubSpot's time as its first answer tells it."""
+    if window.until is not None:
+        return window.until
+    settle = 0 if window.reason is Reason.FAST else timings.settle // MILLISECOND
+    return max(now - settle, place.read_to)
+
+
+def advance(
+    place: Place,
+    window: Window,
+    until: int,
+    position: str | None,
+    rows: Iterable[tuple[str, int]],
+    now: int,
+    timings: Timings,
+) -> tuple[Place, bool]:
+    """The place after a page of `window`, which ends at `until`, and whether all that was due is read.
+
+    `position` is where the next page starts, None when this was the last; `rows` are (id, modified) that need not be
+    read again. A fast window moves nothing.
+    """
+    under_way = None if position is None else replace(window, until=until, position=position)
+    if window.reason is Reason.FAST:
+        return replace(place, window=under_way), under_way is None
+    seen = {**place.seen, **dict(rows)}
+    if under_way is not None:
+        return replace(place, seen=_newest(seen), window=under_way), False
+    overlap, sweep = timings.overlap // MILLISECOND, timings.sweep // MILLISECOND
+    read_to, swept_to = place.read_to, place.swept_to
+    if window.reason is Reason.SWEEP:
+        swept_to = until
+    else:
+        read_to = until
+    if window.reason is Reason.HISTORY:
+        swept_to = until
+    floor = min(read_to - overlap, swept_to)
+    kept = _newest({id: modified for id, modified in seen.items() if modified >= floor})
+    sweeping = None
+    if window.reason is Reason.FORWARD and now - swept_to >= 2 * sweep:
+        sweeping = Window(Reason.SWEEP, swept_to, min(now - sweep, read_to))
+    return Place(read_to, swept_to, kept, sweeping), sweeping is None
+
+
+def _newest(seen: Mapping[str, int]) -> dict[str, int]:
+    if len(seen) <= SEEN_KEPT:
+        return dict(seen)
+    return dict(sorted(seen.items(), key=lambda row: row[1])[-SEEN_KEPT:])

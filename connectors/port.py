@@ -1,0 +1,136 @@
+"""What the application asks of a CRM, and nothing of how a vendor does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+
+from connectors.records import (
+    AccountRecord,
+    Activity,
+    Deletion,
+    FieldWrite,
+    LeadRecord,
+    Outcome,
+    RecordRef,
+    ScoreField,
+    Value,
+    WriteResult,
+)
+
+Cursor = Mapping[str, Any]
+"""Where a stream stands: JSON, written and read by the connector alone."""
+
+
+class Tier(StrEnum):
+    """How far a read goes. CRMs commit late and index late, so no single bound is both quick and sure.
+
+    COMPLETE stops below the instant up to which the CRM shows everything, and its cursor may be stored.
+    FAST reads from the stored cursor up to now, and its cursor must be thrown away.
+    """
+
+    COMPLETE = "complete"
+    FAST = "fast"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One thing to poll. `every` is how often the fast tier looks when the API budget allows; `tiers` which it has."""
+
+    name: str
+    every: timedelta
+    tiers: frozenset[Tier] = frozenset(Tier)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one call to `pull` brought. `done` says that the window is drained; until then pull again with `cursor`.
+
+    `backfill` says that the facts were not seen as they happened: they are known since the CRM recorded them, not
+    since now.
+    """
+
+    cursor: Cursor
+    done: bool
+    leads: Sequence[LeadRecord] = ()
+    accounts: Sequence[AccountRecord] = ()
+    activities: Sequence[Activity] = ()
+    outcomes: Sequence[Outcome] = ()
+    deletions: Sequence[Deletion] = ()
+    backfill: bool = False
+
+    def __len__(self) -> int:
+        return sum(map(len, (self.leads, self.accounts, self.activities, self.outcomes, self.deletions)))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that a person has to put right. `code` is stable; `fix` is the next thing to do."""
+
+    code: str
+    where: str
+    what: str
+    fix: str
+    fatal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The CRM's daily allowance as it was last told to us. Calls, not records."""
+
+    used: int
+    limit: int
+
+
+class Crm(Protocol):
+    """One configured CRM account.
+
+    Every method raises `CrmError`s only. Nothing is retried for longer than 20 seconds inside a call; a wait beyond
+    that is raised as `Transient.retry_after` or `QuotaExhausted.resume_at`. Not safe to share between processes:
+    open one after the fork.
+    """
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def streams(self) -> Sequence[Stream]: ...
+
+    @property
+    def writable(self) -> frozenset[ScoreField]:
+        """The score fields that are mapped to a field of this CRM."""
+
+    @property
+    def push_size(self) -> int:
+        """Records that one push may carry."""
+
+    def check(self) -> Sequence[Problem]:
+        """Look at credentials, objects, fields and permissions; returns all problems, never raises for one of them."""
+
+    def pull(self, stream: str, cursor: Cursor | None, tier: Tier) -> Page:
+        """Read one page at and after `cursor` (None: from the beginning of time).
+
+        Safe to repeat. Rows at a boundary may come twice, never zero times. Raises `Transient`, `QuotaExhausted`,
+        `AuthFailed`, `Misconfigured`, `ProtocolViolation`.
+        """
+
+    def push(self, writes: Sequence[FieldWrite]) -> Sequence[WriteResult]:
+        """Set score fields, at most `push_size` records, one result per write and in their order.
+
+        Safe to repeat: values are set, never added. Raises when the call as a whole failed; then any part of it may
+        have been written.
+        """
+
+    def read_back(self, refs: Sequence[RecordRef]) -> Mapping[RecordRef, Mapping[ScoreField, Value]]:
+        """The mapped score fields as the primary store of the CRM holds them, null left out; a record that is gone is absent."""
+
+    def location(self, ref: RecordRef) -> str | None:
+        """The address of the record's page for a person, if there is one."""
+
+    def quota(self) -> Quota | None:
+        """The daily allowance as the last answers told it; costs no call."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,237 @@
+"""The calls that one CRM account allows, shared by every process that talks to it.
+
+Two kinds of limit: short windows (so many calls in a second, by bucket) and the account's day. A short window is waited
+for; a day is not. The counters lie in Redis and are moved by one script on the server's clock, so that processes on
+machines with different clocks agree.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from connectors.errors import QuotaExhausted, Transient
+
+
+class Lane(StrEnum):
+    """What a call is for. When the day runs short the later lanes stop first."""
+
+    INBOUND = "inbound"  # new facts coming in
+    WRITE = "write"  # scores going out
+    REFRESH = "refresh"  # second looks, for completeness
+    BACKFILL = "backfill"  # history
+
+
+DEFAULT_SHARES: Mapping[Lane, float] = {Lane.INBOUND: 0.8, Lane.WRITE: 0.8, Lane.REFRESH: 0.7, Lane.BACKFILL: 0.5}
+"""How much of the account's day may be gone when a lane calls; everyone's use counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most `limit` calls in any `per`."""
+
+    limit: int
+    per: timedelta = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The limits of one account. `daily` is assumed until the CRM tells it; None: no day is counted until it does."""
+
+    windows: Mapping[str, Window]
+    daily: int | None = None
+    shares: Mapping[Lane, float] = field(default_factory=lambda: dict(DEFAULT_SHARES))
+
+
+class Gate(Protocol):
+    """Entered once before every call that counts."""
+
+    def enter(self, source: str, bucket: str, lane: Lane, cost: int = 1) -> None:
+        """Take `cost` calls, waiting at most 2 seconds for a place in the bucket's window.
+
+        Raises `Transient` with the wait that is left when it would be longer, `QuotaExhausted` when the lane's share of
+        the day is spent. Nothing is taken then.
+        """
+
+    def learn(self, source: str, used: int, limit: int, resets_at: datetime | None = None) -> None:
+        """Believe what the CRM says of its day: everyone's calls, its end (None: unknown, rolling). Never raises."""
+
+    def narrow(self, source: str, bucket: str, limit: int) -> None:
+        """Keep to `limit` calls in the bucket's window where that is fewer than in the budget. Never raises."""
+
+
+class OpenGate:
+    """No limits: for a connector used alone."""
+
+    def enter(self, source: str, bucket: str, lane: Lane, cost: int = 1) -> None: ...
+
+    def learn(self, source: str, used: int, limit: int, resets_at: datetime | None = None) -> None: ...
+
+    def narrow(self, source: str, bucket: str, limit: int) -> None: ...
+
+
+LONGEST_WAIT = timedelta(seconds=2)
+PROBE_EVERY = timedelta(hours=1)
+"""How often one call is let through a spent day whose end is not known, to hear how it stands."""
+
+# KEYS: the account's hash, the bucket's log of call times. ARGV: bucket, limit, window and probe interval
+# (microseconds), cost, share, then what this process last heard of the day: used, limit, end (0: unknown).
+# Returns {0}: taken; {1, microseconds}: wait; {2, instant}: the day is spent until then (microseconds since 1970).
+# A bucket without a mark was never used or was lost with Redis: its window counts as full until it has passed.
+_ENTER = """
+local account, log, bucket = KEYS[1], KEYS[2], ARGV[1]
+local limit, window, probe, cost = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local function text(number) return string.format('%.0f', number) end
+local function get(name) return tonumber(redis.call('HGET', account, name) or '0') end
+
+if redis.call('HEXISTS', account, 'used') == 0 then
+  redis.call('HSET', account, 'used', ARGV[7], 'limit', ARGV[8], 'end', ARGV[9], 'told', text(now))
+end
+local day, used, ending, told = get('limit'), get('used'), get('end'), get('told')
+if (ending > 0 and now >= ending) or (ending == 0 and now - told >= 86400000000) then
+  if ending > 0 then ending = ending + 86400000000 * math.ceil((now - ending + 1) / 86400000000) end
+  used, told = 0, now
+  redis.call('HSET', account, 'used', 0, 'end', text(ending), 'told', text(now))
+end
+local spent = day > 0 and used + cost > math.floor(day * tonumber(ARGV[6]))
+local probing = spent and ending == 0 and now - told >= probe
+if spent and not probing then
+  return {2, ending > 0 and ending or told + probe}
+end
+
+local narrowed = get('limit:' .. bucket)
+if narrowed > 0 and narrowed < limit then limit = narrowed end
+local born = get('born:' .. bucket)
+if born == 0 then
+  redis.call('HSET', account, 'born:' .. bucket, text(now))
+  born = now
+end
+if now < born + window then return {1, born + window - now} end
+while true do
+  local oldest = redis.call('LINDEX', log, 0)
+  if not oldest or tonumber(oldest) > now - window then break end
+  redis.call('LPOP', log)
+end
+local excess = redis.call('LLEN', log) + math.min(cost, limit) - limit
+if excess > 0 then
+  return {1, tonumber(redis.call('LINDEX', log, excess - 1)) + window - now}
+end
+for _ = 1, cost do redis.call('RPUSH', log, text(now)) end
+redis.call('PEXPIRE', log, math.ceil(window / 1000))
+if day > 0 then redis.call('HINCRBY', account, 'used', cost) end
+if probing then redis.call('HSET', account, 'told', text(now)) end
+return {0}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The day of an account as this process last heard of it; 0 for what it has not."""
+
+    used: int
+    limit: int
+    ends: int = 0
+
+
+class RedisGate:
+    """A gate shared through Redis.
+
+    When Redis is lost its counters are too: a window counts as full until it has passed, a day as the CRM last told it
+    to the process that asks. While Redis cannot be reached each process keeps to a tenth of the bucket's rate.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        budgets: Mapping[str, Budget],
+        *,
+        prefix: str = "quota",
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._redis = redis
+        self._budgets = budgets
+        self._prefix = prefix
+        self._sleep = sleep
+        self._script = redis.register_script(_ENTER)
+        self._told = {source: _Told(0, budget.daily or 0) for source, budget in budgets.items()}
+        self._narrowed: dict[tuple[str, str], int] = {}
+        self._next_alone: dict[tuple[str, str], float] = {}
+
+    def enter(self, source: str, bucket: str, lane: Lane, cost: int = 1) -> None:
+        if bucket not in self._budgets[source].windows:
+            raise LookupError(f"the budget of {source} has no bucket {bucket!r}")
+        left = LONGEST_WAIT
+        while True:
+            try:
+                verdict, *rest = self._ask(source, bucket, lane, cost)
+            except RedisError:
+                verdict, *rest = self._alone(source, bucket, lane, cost)
+            if verdict == 0:
+                return
+            if verdict == 2:
+                until = datetime.fromtimestamp(rest[0] / 1e6, UTC)
+                raise QuotaExhausted(
+                    source, f"the share of the day for {lane} calls is spent; it goes on at {until:%F %T} UTC", until
+                )
+            wait = timedelta(microseconds=rest[0])
+            if wait > left:
+                raise Transient(source, f"no free place for a {bucket} call", wait)
+            self._sleep(wait.total_seconds() + random.uniform(0, 0.01))  # noqa: S311 - apart, or all wake at once
+            left -= wait
+
+    def learn(self, source: str, used: int, limit: int, resets_at: datetime | None = None) -> None:
+        ends = math.floor(resets_at.timestamp() * 1e6) if resets_at else 0
+        self._told[source] = _Told(used, limit, ends)
+        try:
+            now = self._redis.time()
+            told = now[0] * 1_000_000 + now[1]
+            self._redis.hset(self._account(source), mapping={"used": used, "limit": limit, "end": ends, "told": told})
+        except RedisError:
+            return
+
+    def narrow(self, source: str, bucket: str, limit: int) -> None:
+        if self._narrowed.get((source, bucket)) == limit:
+            return
+        try:
+            self._redis.hset(self._account(source), f"limit:{bucket}", str(limit))
+            self._narrowed[source, bucket] = limit
+        except RedisError:
+            return
+
+    def _account(self, source: str) -> str:
+        return f"{self._prefix}:{{{source}}}"  # the braces keep an account on one node of a Redis cluster
+
+    def _ask(self, source: str, bucket: str, lane: Lane, cost: int) -> Any:
+        budget, told = self._budgets[source], self._told[source]
+        window = budget.windows[bucket]
+        account = self._account(source)
+        per, probe = (int(span / timedelta(microseconds=1)) for span in (window.per, PROBE_EVERY))
+        return self._script(
+            keys=[account, f"{account}:{bucket}"],
+            args=[bucket, window.limit, per, probe, cost, budget.shares[lane], told.used, told.limit, told.ends],
+        )
+
+    def _alone(self, source: str, bucket: str, lane: Lane, cost: int) -> tuple[int, ...]:
+        """The verdict without Redis: a tenth of the rate, so that a few processes together still keep the limit."""
+        budget, told = self._budgets[source], self._told[source]
+        clock, now = time.monotonic(), math.floor(time.time() * 1e6)
+        if told.limit and told.used + cost > math.floor(told.limit * budget.shares[lane]):
+            return 2, (told.ends if told.ends > now else now + int(PROBE_EVERY / timedelta(microseconds=1)))
+        due = self._next_alone.get((source, bucket), clock)
+        if due > clock:
+            return 1, math.ceil((due - clock) * 1e6)
+        window = budget.windows[bucket]
+        self._next_alone[source, bucket] = clock + cost * 10 * window.per.total_seconds() / window.limit
+        self._told[source] = replace(told, used=told.used + cost)
+        return (0,)

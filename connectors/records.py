@@ -1,0 +1,216 @@
+"""The values that cross the edge, in the field's terms and free of any vendor's.
+
+Times are aware UTC. Everything that may hold a person's data is kept out of `repr`, and so out of logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+Value = str | int | float | bool | datetime | date | None
+"""A scalar as a CRM holds it: text, number, flag, instant or calendar date."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RecordRef:
+    """One row of one CRM account. `source` is the configured name of the account; `object` is the vendor's own name.
+
+    The object `email` is a reference by address: some vendors' events know a person by e-mail only.
+    """
+
+    source: str
+    object: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.source}/{self.object}/{self.id}"
+
+
+EMAIL = "email"
+
+
+class Cause(StrEnum):
+    """Who causes a fact. What sales causes is downstream of the decision that a score is for."""
+
+    PROSPECT = "prospect"
+    SALES = "sales"
+    SYSTEM = "system"
+
+
+class ActivityKind(StrEnum):
+    """What a person did, or what was done to them. `cause` says which."""
+
+    cause: Cause
+
+    def __new__(cls, value: str, cause: Cause) -> ActivityKind:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.cause = cause
+        return member
+
+    PAGE_VIEW = "page_view", Cause.PROSPECT
+    PRICING_PAGE_VIEW = "pricing_page_view", Cause.PROSPECT
+    CAREERS_PAGE_VIEW = "careers_page_view", Cause.PROSPECT
+    CONTENT_DOWNLOAD = "content_download", Cause.PROSPECT
+    FORM_SUBMISSION = "form_submission", Cause.PROSPECT
+    DEMO_REQUEST = "demo_request", Cause.PROSPECT
+    DEMO_VIDEO_VIEW = "demo_video_view", Cause.PROSPECT
+    WEBINAR_REGISTRATION = "webinar_registration", Cause.PROSPECT
+    WEBINAR_ATTENDANCE = "webinar_attendance", Cause.PROSPECT
+    EVENT_ATTENDANCE = "event_attendance", Cause.PROSPECT
+    CAMPAIGN_RESPONSE = "campaign_response", Cause.PROSPECT
+    EMAIL_OPEN = "email_open", Cause.PROSPECT
+    EMAIL_CLICK = "email_click", Cause.PROSPECT
+    EMAIL_REPLY = "email_reply", Cause.PROSPECT
+    UNSUBSCRIBE = "unsubscribe", Cause.PROSPECT
+    INBOUND_CALL = "inbound_call", Cause.PROSPECT
+    EMAIL_DELIVERY = "email_delivery", Cause.SYSTEM
+    EMAIL_BOUNCE = "email_bounce", Cause.SYSTEM
+    CAMPAIGN_SEND = "campaign_send", Cause.SYSTEM
+    SALES_EMAIL = "sales_email", Cause.SALES
+    SALES_CALL = "sales_call", Cause.SALES
+    MEETING = "meeting", Cause.SALES
+    NOTE = "note", Cause.SALES
+    TASK = "task", Cause.SALES
+
+
+class RecordState(StrEnum):
+    """Where a person's record stands in its CRM. Scores are written to open records only."""
+
+    OPEN = "open"
+    CONVERTED = "converted"
+    CUSTOMER = "customer"
+    DISQUALIFIED = "disqualified"
+
+
+class ScoreField(StrEnum):
+    """The field contract: what Leadgauge writes, by names that do not depend on the CRM."""
+
+    SCORE = "score"  # int, 0-100
+    PROBABILITY = "probability"  # float, percent with one decimal
+    BUCKET = "bucket"  # hot, warm, nurture, cold, unscored
+    ACTION = "action"  # text, 80
+    GRADE = "grade"  # A1-C3
+    STAGE = "stage"
+    MQL_DATE = "mql_date"  # datetime, whole seconds
+    REASONS = "reasons"  # text, 255
+    BANT = "bant"  # text, 80
+    STATUS = "status"  # coded: scored, or why not
+    VERSION = "version"  # text, 40
+    SCORED_AT = "scored_at"  # datetime, whole seconds
+
+
+@dataclass(frozen=True, slots=True)
+class LeadRecord:
+    """A person's record: a Salesforce Lead or Contact, a HubSpot contact.
+
+    `attributes` are by canonical name (`title`, `country`, ...; custom ones by their configured name), null left out.
+    `same_as` are records that the CRM itself says are the same person (conversion, merge, a sync's id property).
+    `written` is our own field contract as the CRM holds it now, so that a write that comes back is recognised.
+    """
+
+    ref: RecordRef
+    state: RecordState
+    created_at: datetime
+    modified_at: datetime
+    email: str | None = field(default=None, repr=False)
+    name: str | None = field(default=None, repr=False)
+    account: RecordRef | None = None
+    same_as: tuple[RecordRef, ...] = ()
+    attributes: Mapping[str, Value] = field(default_factory=dict, repr=False)
+    written: Mapping[ScoreField, Value] = field(default_factory=dict, repr=False)
+    modified_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """A company: Salesforce Account, HubSpot company. Attributes by canonical name, null left out."""
+
+    ref: RecordRef
+    created_at: datetime
+    modified_at: datetime
+    name: str | None = field(default=None, repr=False)
+    attributes: Mapping[str, Value] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Something that happened, once, to one or more people (a meeting has several).
+
+    `ref` names the vendor's row, or is derived from it where one row holds several facts; the same fact pulled twice has
+    the same `ref`. `recorded_at` is the CRM's own record time. `detail` is what rules may match on: a page's path, a
+    form's or campaign's name.
+    """
+
+    ref: RecordRef
+    kind: ActivityKind
+    people: tuple[RecordRef, ...]
+    occurred_at: datetime
+    recorded_at: datetime
+    detail: str | None = None
+    duration: timedelta | None = None
+
+
+class OutcomeStatus(StrEnum):
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A deal: Salesforce Opportunity, HubSpot deal. `closed_at` is set once it is won or lost."""
+
+    ref: RecordRef
+    status: OutcomeStatus
+    stage: str
+    created_at: datetime
+    modified_at: datetime
+    closed_at: datetime | None = None
+    amount: float | None = None
+    account: RecordRef | None = None
+    people: tuple[RecordRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A row that is gone: deleted, merged into another, or erased on a person's request (`erased`)."""
+
+    ref: RecordRef
+    deleted_at: datetime
+    merged_into: RecordRef | None = None
+    erased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FieldWrite:
+    """Score fields that a record shall hold. `trace` identifies the ledger row in the vendor's own logs where it can."""
+
+    ref: RecordRef
+    values: Mapping[ScoreField, Value] = field(repr=False)
+    trace: str = ""
+
+
+class WriteOutcome(StrEnum):
+    """What became of one record of a batch."""
+
+    WRITTEN = "written"  # the CRM said yes; only a read-back proves it
+    RETRY = "retry"  # the same write can succeed later
+    MOVED = "moved"  # the record lives on as `moved_to` (merged or converted)
+    GONE = "gone"  # deleted, or no longer visible
+    REFUSED = "refused"  # cannot succeed until a person changes something
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """The answer for one record. `code` is the vendor's own, `message` says what and how to mend it."""
+
+    ref: RecordRef
+    outcome: WriteOutcome
+    code: str | None = None
+    message: str | None = None
+    retry_after: timedelta | None = None
+    moved_to: RecordRef | None = None

@@ -1,0 +1,56 @@
+"""What an object looks like to this user: the part of `describe` that reading and writing depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field. `length` in characters; `values` are the active picklist values, binding where `restricted`."""
+
+    name: str
+    label: str
+    type: str
+    length: int
+    precision: int
+    scale: int
+    updateable: bool
+    restricted: bool
+    values: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """One object. A field that security hides is absent, like one that does not exist."""
+
+    name: str
+    fields: Mapping[str, Field]
+    updateable: bool
+    replicateable: bool
+
+
+def description(raw: Mapping[str, Any]) -> Description:
+    """Read a `describe` answer, which is some hundred kilobytes, down to what is used."""
+    return Description(
+        name=str(raw["name"]),
+        fields={str(field["name"]): _field(field) for field in raw["fields"]},
+        updateable=bool(raw.get("updateable")),
+        replicateable=bool(raw.get("replicateable")),
+    )
+
+
+def _field(raw: Mapping[str, Any]) -> Field:
+    return Field(
+        name=str(raw["name"]),
+        label=str(raw.get("label") or raw["name"]),
+        type=str(raw["type"]),
+        length=int(raw.get("length") or 0),
+        precision=int(raw.get("precision") or 0),
+        scale=int(raw.get("scale") or 0),
+        updateable=bool(raw.get("updateable")),
+        restricted=bool(raw.get("restrictedPicklist")),
+        values=frozenset(str(each["value"]) for each in raw.get("picklistValues") or () if each.get("active", True)),
+    )

@@ -1,0 +1,102 @@
+"""From a page of rows to the facts they hold, with what other objects must add."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from connectors.port import Page
+from connectors.quota import Lane
+from connectors.records import AccountRecord, Activity, Deletion, LeadRecord, Outcome
+from connectors.salesforce.activities import COLUMNS, FACTS, Activities, is_email
+from connectors.salesforce.describe import Description
+from connectors.salesforce.mapping import Records, Row
+from connectors.salesforce.session import Session
+from connectors.salesforce.settings import SalesforceSettings
+from connectors.salesforce.windows import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one page's rows amount to."""
+
+    leads: list[LeadRecord] = field(default_factory=list)
+    accounts: list[AccountRecord] = field(default_factory=list)
+    activities: list[Activity] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    deletions: list[Deletion] = field(default_factory=list)
+
+    def page(self, place: Place, *, done: bool, backfill: bool) -> Page:
+        return Page(
+            place.cursor(), done, self.leads, self.accounts, self.activities, self.outcomes, self.deletions, backfill
+        )
+
+
+class Assembly:
+    """Makes facts of rows for one org."""
+
+    def __init__(self, settings: SalesforceSettings, session: Session) -> None:
+        self.records = Records(settings)
+        self.activities = Activities(settings)
+        self._session = session
+        self._without = settings.without
+
+    def columns(self, described: Description) -> list[str]:
+        """What to ask for: as much of it as this user can see."""
+        wanted = COLUMNS.get(described.name) or self.records.columns(described.name)
+        return [name for name in wanted if "." in name or name in described.fields]
+
+    def facts(self, object: str, rows: Sequence[Row], lane: Lane) -> Facts:
+        """Facts of the rows of one object; deleted rows become deletions."""
+        facts = Facts(deletions=[gone for row in rows if row.get("IsDeleted") for gone in self._deletions(object, row)])
+        living = [row for row in rows if not row.get("IsDeleted")]
+        if not living:
+            return facts
+        described = self._session.describe(object, lane=lane)
+        match object:
+            case "Lead" | "Contact":
+                facts.leads.extend(self.records.person(described, row) for row in living)
+            case "Account":
+                facts.accounts.extend(self.records.account(described, row) for row in living)
+            case "Opportunity":
+                facts.outcomes.extend(self._outcomes(living, lane))
+            case _:
+                facts.activities.extend(self._activities(object, living, lane))
+        return facts
+
+    def _deletions(self, object: str, row: Row) -> Sequence[Deletion]:
+        if object in FACTS:
+            return list(self.activities.deletions(object, row))
+        return [self.records.deletion(object, row)]
+
+    def _outcomes(self, rows: Sequence[Row], lane: Lane) -> list[Outcome]:
+        contacts: dict[str, list[str]] = defaultdict(list)
+        if self._session.readable("OpportunityContactRole", lane=lane):
+            soql = "SELECT OpportunityId, ContactId FROM OpportunityContactRole WHERE OpportunityId IN {ids}"
+            for role in self._session.query_ids(soql, (row["Id"] for row in rows), lane=lane):
+                contacts[role["OpportunityId"]].append(role["ContactId"])
+        return [self.records.outcome(row, contacts[row["Id"]]) for row in rows]
+
+    def _activities(self, object: str, rows: Sequence[Row], lane: Lane) -> list[Activity]:
+        match object:
+            case "Task":
+                twice = "email_messages" not in self._without and self._session.readable("EmailMessage", lane=lane)
+                kept = [row for row in rows if not (twice and is_email(row))]
+                return [fact for row in kept for fact in self.activities.task(row)]
+            case "Event":
+                return [fact for row in rows for fact in self.activities.event(row)]
+            case "CampaignMember":
+                return [fact for row in rows for fact in self.activities.member(row)]
+            case "EmailMessage":
+                people = self._correspondents(rows, lane)
+                return [fact for row in rows for fact in self.activities.email(row, people[row["Id"]])]
+        raise LookupError(f"no facts are made of {object}")
+
+    def _correspondents(self, rows: Sequence[Row], lane: Lane) -> dict[str, list[Row]]:
+        """An e-mail names its people in rows of their own only."""
+        relations: dict[str, list[Row]] = defaultdict(list)
+        soql = "SELECT EmailMessageId, RelationId, RelationType FROM EmailMessageRelation WHERE EmailMessageId IN {ids}"
+        for relation in self._session.query_ids(soql, (row["Id"] for row in rows), lane=lane):
+            relations[relation["EmailMessageId"]].append(relation)
+        return relations

@@ -1,0 +1,201 @@
+"""People, accounts and deals: from Salesforce's rows to ours."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from connectors.records import (
+    AccountRecord,
+    Deletion,
+    LeadRecord,
+    Outcome,
+    OutcomeStatus,
+    RecordRef,
+    RecordState,
+    ScoreField,
+    Value,
+)
+from connectors.salesforce.describe import Description
+from connectors.salesforce.settings import SalesforceSettings
+from connectors.salesforce.values import (
+    ATTRIBUTE_TYPES,
+    SCORE_TYPES,
+    Unreadable,
+    day_end,
+    instant,
+    maybe_instant,
+    typed,
+)
+
+Row = Mapping[str, Any]
+
+PEOPLE: Mapping[str, str] = {"00Q": "Lead", "003": "Contact"}
+"""Objects by id prefix (help article 000385203, "Standard Field Record ID Prefix Decoder")."""
+
+LEAD_ATTRIBUTES: Mapping[str, str] = {
+    "title": "Title",
+    "company": "Company",
+    "industry": "Industry",
+    "employees": "NumberOfEmployees",
+    "annual_revenue": "AnnualRevenue",
+    "country": "Country",
+    "lead_source": "LeadSource",
+    "status": "Status",
+    "owner": "OwnerId",
+    "opted_out": "HasOptedOutOfEmail",
+    "website": "Website",
+}
+CONTACT_ATTRIBUTES: Mapping[str, str] = {
+    "title": "Title",
+    "country": "MailingCountry",
+    "lead_source": "LeadSource",
+    "owner": "OwnerId",
+    "opted_out": "HasOptedOutOfEmail",
+}
+ACCOUNT_ATTRIBUTES: Mapping[str, str] = {
+    "industry": "Industry",
+    "employees": "NumberOfEmployees",
+    "annual_revenue": "AnnualRevenue",
+    "country": "BillingCountry",
+    "website": "Website",
+    "account_type": "Type",
+}
+_SYSTEM = ("Id", "CreatedDate", "LastModifiedDate", "SystemModstamp", "IsDeleted")
+_PERSON = ("MasterRecordId", "LastModifiedById", "Name", "Email", "Phone", "MobilePhone", "EmailBouncedDate")
+_LEAD = ("IsConverted", "ConvertedContactId", "Status")
+_OPPORTUNITY = (
+    "AccountId", "ContactId", "StageName", "IsClosed", "IsWon", "Amount", "CloseDate", "LastStageChangeDate",
+)  # fmt: skip
+
+
+class Records:
+    """Reads the rows of one org. `unreadable` counts, by object and field, the values that had to be left out."""
+
+    def __init__(self, settings: SalesforceSettings) -> None:
+        self.unreadable: Counter[str] = Counter()
+        self._source = settings.name
+        self._zone = settings.zone
+        self._disqualified = settings.disqualified
+        self._score_fields = settings.mapped
+        self._attributes = {
+            "Lead": _over(LEAD_ATTRIBUTES, settings.attributes),
+            "Contact": _over(CONTACT_ATTRIBUTES, settings.attributes),
+            "Account": _over(ACCOUNT_ATTRIBUTES, settings.account_attributes),
+        }
+
+    def columns(self, object: str) -> tuple[str, ...]:
+        """The fields to ask for. Those that the org lacks or hides are simply not known."""
+        own = {
+            "Lead": (*_SYSTEM, *_PERSON, *_LEAD, *self._score_fields.values()),
+            "Contact": (*_SYSTEM, *_PERSON, "AccountId", *self._score_fields.values()),
+            "Account": (*_SYSTEM, "MasterRecordId", "Name"),
+            "Opportunity": (*_SYSTEM, *_OPPORTUNITY),
+        }[object]
+        return tuple(dict.fromkeys((*own, *self._attributes.get(object, {}).values())))
+
+    def ref(self, object: str, id: str) -> RecordRef:
+        return RecordRef(self._source, object, id)
+
+    def maybe_ref(self, object: str, id: str | None) -> RecordRef | None:
+        return None if id is None else self.ref(object, id)
+
+    def deletion(self, object: str, row: Row) -> Deletion:
+        """A row in the recycle bin. A merge's loser names the winner, which may itself have lost since."""
+        into = self.maybe_ref(object, row.get("MasterRecordId"))
+        return Deletion(self.ref(object, row["Id"]), instant(row["SystemModstamp"]), into)
+
+    def person(self, description: Description, row: Row) -> LeadRecord:
+        """A Lead or a Contact.
+
+        A converted lead is the same person as its contact. A contact is open even where its account has bought: whether
+        a customer counts as converted is the goal's business, and the account's `account_type` says so.
+        """
+        object = description.name
+        attributes = self._read_attributes(description, row)
+        attributes["has_phone"] = bool(row.get("Phone") or row.get("MobilePhone"))
+        if "EmailBouncedDate" in row:
+            attributes["bounced"] = row["EmailBouncedDate"] is not None
+        contact = self.maybe_ref("Contact", row.get("ConvertedContactId"))
+        return LeadRecord(
+            ref=self.ref(object, row["Id"]),
+            state=self._state(row),
+            created_at=instant(row["CreatedDate"]),
+            modified_at=instant(row["SystemModstamp"]),
+            email=row.get("Email"),
+            name=row.get("Name"),
+            account=self.maybe_ref("Account", row.get("AccountId")),
+            same_as=(contact,) if contact is not None else (),
+            attributes=attributes,
+            written=self.written(object, row),
+            modified_by=row.get("LastModifiedById"),
+        )
+
+    def account(self, description: Description, row: Row) -> AccountRecord:
+        return AccountRecord(
+            ref=self.ref("Account", row["Id"]),
+            created_at=instant(row["CreatedDate"]),
+            modified_at=instant(row["SystemModstamp"]),
+            name=row.get("Name"),
+            attributes=self._read_attributes(description, row),
+        )
+
+    def outcome(self, row: Row, contacts: Iterable[str]) -> Outcome:
+        """An opportunity. It closed when its stage moved; the close date is typed by people, so it comes second."""
+        status = OutcomeStatus.OPEN
+        closed_at = None
+        if row.get("IsClosed"):
+            status = OutcomeStatus.WON if row.get("IsWon") else OutcomeStatus.LOST
+            closed_at = maybe_instant(row.get("LastStageChangeDate"))
+            if closed_at is None and row.get("CloseDate"):
+                closed_at = min(day_end(row["CloseDate"], self._zone), instant(row["LastModifiedDate"]))
+        people = dict.fromkeys((*([row["ContactId"]] if row.get("ContactId") else ()), *contacts))
+        return Outcome(
+            ref=self.ref("Opportunity", row["Id"]),
+            status=status,
+            stage=str(row.get("StageName") or ""),
+            created_at=instant(row["CreatedDate"]),
+            modified_at=instant(row["SystemModstamp"]),
+            closed_at=closed_at,
+            amount=row.get("Amount"),
+            account=self.maybe_ref("Account", row.get("AccountId")),
+            people=tuple(self.ref("Contact", id) for id in people),
+        )
+
+    def written(self, object: str, row: Row) -> dict[ScoreField, Value]:
+        """The field contract as the row holds it, null left out."""
+        held: dict[ScoreField, Value] = {}
+        for field, name in self._score_fields.items():
+            value = self._value(object, name, row.get(name), SCORE_TYPES.get(field, str), "")
+            if value is not None:
+                held[field] = value
+        return held
+
+    def _state(self, row: Row) -> RecordState:
+        if row.get("IsConverted"):
+            return RecordState.CONVERTED
+        return RecordState.DISQUALIFIED if row.get("Status") in self._disqualified else RecordState.OPEN
+
+    def _read_attributes(self, description: Description, row: Row) -> dict[str, Value]:
+        read: dict[str, Value] = {}
+        for attribute, name in self._attributes[description.name].items():
+            field = description.fields.get(name)
+            value = self._value(
+                description.name, name, row.get(name), ATTRIBUTE_TYPES.get(attribute), field.type if field else ""
+            )
+            if value is not None:
+                read[attribute] = value
+        return read
+
+    def _value(self, object: str, name: str, raw: Any, wanted: type | None, vendor: str) -> Value:
+        try:
+            return typed(raw, wanted, vendor)
+        except Unreadable:
+            self.unreadable[f"{object}.{name}"] += 1
+            return None
+
+
+def _over(standard: Mapping[str, str], chosen: Mapping[str, str | None]) -> dict[str, str]:
+    """`standard` with what was chosen instead; null takes an attribute out."""
+    return {attribute: name for attribute, name in {**standard, **chosen}.items() if name is not None}

@@ -1,0 +1,168 @@
+"""Reading: every stream in windows of (SystemModstamp, Id), deletions and merges along with the rows, purges apart."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from connectors.errors import Misconfigured, ProtocolViolation
+from connectors.port import Cursor, Page, Stream, Tier
+from connectors.quota import Lane
+from connectors.salesforce.facts import Assembly
+from connectors.salesforce.mapping import Row
+from connectors.salesforce.purges import Purges
+from connectors.salesforce.session import Session
+from connectors.salesforce.settings import SalesforceSettings
+from connectors.salesforce.values import instant
+from connectors.salesforce.windows import Coverage, Place, keyset
+
+log = logging.getLogger(__name__)
+
+OBJECTS: Mapping[str, str] = {
+    "leads": "Lead",
+    "contacts": "Contact",
+    "accounts": "Account",
+    "opportunities": "Opportunity",
+    "tasks": "Task",
+    "events": "Event",
+    "email_messages": "EmailMessage",
+    "campaign_members": "CampaignMember",
+}
+PURGES = "purges"
+STREAMS: tuple[Stream, ...] = (
+    Stream("leads", timedelta(seconds=30)),
+    Stream("contacts", timedelta(seconds=30)),
+    Stream("campaign_members", timedelta(seconds=30)),
+    Stream("tasks", timedelta(seconds=60)),
+    Stream("events", timedelta(seconds=60)),
+    Stream("email_messages", timedelta(seconds=60)),
+    Stream("opportunities", timedelta(minutes=2)),
+    Stream("accounts", timedelta(minutes=5)),
+    Stream(PURGES, timedelta(hours=1), frozenset({Tier.COMPLETE})),
+)
+
+REPLICATION_SPAN = timedelta(minutes=3)
+"""What `getUpdated` is asked for. It wants more than a minute; we want its latestDateCovered, not its ids."""
+BLIND_LAG = timedelta(minutes=10)
+"""How far to stay behind where Salesforce cannot say what is in flight: Apex may run for ten minutes."""
+
+
+class Reader:
+    """Pulls the streams of one org."""
+
+    def __init__(self, settings: SalesforceSettings, session: Session) -> None:
+        self._settings = settings
+        self._session = session
+        self._assembly = Assembly(settings, session)
+        objects = [object for name, object in OBJECTS.items() if name not in settings.without]
+        self._purges = Purges(settings.name, session, objects)
+        self.streams = tuple(stream for stream in STREAMS if stream.name not in settings.without)
+
+    def pull(self, stream: str, cursor: Cursor | None, tier: Tier) -> Page:
+        """One page; see `Crm.pull`. The fast tier returns the end of its window as a cursor to throw away."""
+        if stream not in {known.name for known in self.streams}:
+            raise LookupError(f"{self._settings.name} has no stream {stream!r}")
+        if stream == PURGES:
+            return self._purges.pull(cursor)
+        place = Place.of(cursor)
+        page = self._fast(OBJECTS[stream], place) if tier is Tier.FAST else self._complete(OBJECTS[stream], place)
+        self._report_unreadable()
+        return page
+
+    def _report_unreadable(self) -> None:
+        counts = self._assembly.records.unreadable
+        if counts:
+            extra = {"action": "values_left_out", "crm": self._settings.name, "fields": dict(counts)}
+            log.warning("values that are not of their type were left out", extra=extra)
+            counts.clear()
+
+    # -- the two tiers -----------------------------------------------------------------------------------------------
+
+    def _complete(self, object: str, place: Place) -> Page:
+        """Up to where nothing can appear any more; the first load is one long window of this kind."""
+        backfill = place.since is None
+        lane = Lane.BACKFILL if backfill else Lane.REFRESH
+        if place.until is None:
+            rows, drained, place = self._open(object, place, lane)
+        else:
+            rows, drained = self._read(object, lane, after=place.after, until=place.until)
+        facts = self._assembly.facts(object, rows, lane)
+        if drained:
+            # The instant comes from the server's clock, never from a row: rows may still appear behind the last one.
+            return facts.page(Place(since=place.until, coverage=place.coverage), done=True, backfill=backfill)
+        return facts.page(replace(place, after=_key(rows[-1])), done=False, backfill=backfill)
+
+    def _open(self, object: str, place: Place, lane: Lane) -> tuple[list[Row], bool, Place]:
+        """The first page of a window, and the window's end.
+
+        The end is found from the answer's own time, so that no clock but the server's matters; what in flight may hide
+        is asked for before the rows are, because what is committed in between would be missed by both.
+        """
+        start = place.since and place.since - self._settings.overlap
+        coverage = self._coverage(object, place.coverage, lane)
+        rows, drained = self._read(object, lane, start=start)
+        if coverage.stale(self._session.now()):  # our idea of the server's time was far behind
+            coverage = self._coverage(object, coverage, lane)
+            rows, drained = self._read(object, lane, start=start)
+        until = min(self._session.now() - self._settings.settle, coverage.until).replace(microsecond=0)
+        until = max(until, place.since) if place.since else until
+        settled = [row for row in rows if instant(row["SystemModstamp"]) < until]
+        return settled, drained or len(settled) < len(rows), replace(place, until=until, coverage=coverage)
+
+    def _coverage(self, object: str, known: Coverage | None, lane: Lane) -> Coverage:
+        now = self._session.now().replace(microsecond=0)
+        if known is not None and not known.stale(now):
+            return known
+        if self._session.describe(object, lane=lane).replicateable:
+            try:
+                answer = self._session.changed(object, "updated", now - REPLICATION_SPAN, now, lane=lane)
+                return Coverage(now, instant(answer["latestDateCovered"]))
+            except (ProtocolViolation, Misconfigured, KeyError):  # too many ids, or a right that is missing
+                log.info("in-flight changes unknown", extra={"action": "coverage_unknown", "object": object})
+        return Coverage(now, now - BLIND_LAG)
+
+    def _fast(self, object: str, place: Place) -> Page:
+        """From the cursor to now: what is visible already."""
+        if place.fast:
+            rows, drained = self._read(object, Lane.INBOUND, after=place.after, until=place.until)
+        else:
+            start = place.until or place.since
+            rows, drained = self._read(object, Lane.INBOUND, start=start)
+            end = self._session.now().replace(microsecond=0) + timedelta(seconds=1)
+            place = Place(since=start, until=end, fast=True)
+        facts = self._assembly.facts(object, rows, Lane.INBOUND)
+        after = _key(rows[-1]) if rows else place.after
+        return facts.page(replace(place, after=after), done=drained, backfill=False)
+
+    def _read(
+        self,
+        object: str,
+        lane: Lane,
+        *,
+        start: datetime | None = None,
+        after: tuple[datetime, str] | None = None,
+        until: datetime | None = None,
+    ) -> tuple[list[Row], bool]:
+        """A page of rows, deleted and archived ones included, and whether it was the last."""
+        limit = self._settings.page_size
+
+        def ask() -> tuple[list[Row], bool]:
+            columns = self._assembly.columns(self._session.describe(object, lane=lane))
+            soql = keyset(object, columns, start=start, after=after, until=until, limit=limit)
+            answer = self._session.query(soql, lane=lane, everything=True)
+            if not answer.records and not answer.complete:
+                raise ProtocolViolation(self._settings.name, f"a query of {object} was answered with an empty page")
+            # Wide rows come in smaller batches than asked for; the rest is read by the next query, not by a cursor.
+            return list(answer.records), answer.complete and len(answer.records) < limit
+
+        try:
+            return ask()
+        except Misconfigured:  # a field may have been removed or hidden since it was described
+            self._session.forget(object)
+            return ask()
+
+
+def _key(row: Row) -> tuple[datetime, str]:
+    return instant(row["SystemModstamp"]), row["Id"]

@@ -1,0 +1,224 @@
+"""One org's API: simple-salesforce for the requests' shape, ours for tokens, quota, retries and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+from urllib.parse import quote_plus
+
+import requests
+from simple_salesforce.api import Salesforce
+from simple_salesforce.format import format_soql
+
+from connectors.errors import AuthFailed, Misconfigured, ProtocolViolation, Transient
+from connectors.port import Quota
+from connectors.quota import Gate, Lane
+from connectors.salesforce.describe import Description, description
+from connectors.salesforce.login import Grant, Login
+from connectors.salesforce.settings import BUCKET, SalesforceSettings
+from connectors.salesforce.wire import SessionRefused, Wire
+from connectors.tokens import Tokens
+from connectors.transport import Observer, attempt
+
+WRITE_HEADERS = {
+    # Without it Salesforce runs the active assignment rules on updates of leads and accounts too, so that writing a
+    # score would hand leads to other owners (REST API guide, "Assignment Rule Header").
+    "Sforce-Auto-Assign": "FALSE",
+    # An alerting duplicate rule must not stop a score.
+    "Sforce-Duplicate-Rule-Header": "allowSave=true",
+}
+_URI_BYTES = 12_000
+"""A query travels in the URI; 16,384 bytes are the limit for URI and headers together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """An answer to a query. `complete`: the server had no more; a short page alone does not say so."""
+
+    records: Sequence[dict[str, Any]]
+    complete: bool
+
+
+@dataclass(slots=True)
+class _Client:
+    grant: Grant
+    sdk: Salesforce
+    proven: bool = False
+
+
+class Session:
+    """Calls to one org. Every method raises `CrmError`s only, retries what is transient for at most 20 seconds and
+    enters the gate before each request. One refresh of a refused token, then `AuthFailed`."""
+
+    def __init__(
+        self,
+        settings: SalesforceSettings,
+        *,
+        gate: Gate,
+        tokens: Tokens,
+        observer: Observer,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self.source = settings.name
+        self._settings = settings
+        self._gate = gate
+        self._sleep = sleep
+        self._wire = Wire(settings, observer, self._told)
+        self._login = Login(settings, self._wire, tokens)
+        self._client: _Client | None = None
+        self._described: dict[str, tuple[float, Description | Misconfigured]] = {}
+
+    def query(self, soql: str, *, lane: Lane, everything: bool = False) -> Rows:
+        """Run a query; `everything` includes deleted, merged and archived rows (queryAll)."""
+        answer = self._call(lane, "GET", "queryAll" if everything else "query", params={"q": soql})
+        try:
+            return Rows(answer["records"], bool(answer["done"]))
+        except (KeyError, TypeError):
+            raise ProtocolViolation(self.source, "a query was answered without records") from None
+
+    def query_ids(
+        self, soql: str, ids: Iterable[str], *, lane: Lane, everything: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Run `soql`, which holds one `{ids}`, over any number of ids: as few requests as the URI's limit allows."""
+        wanted = sorted(set(ids))
+        room = _URI_BYTES - len(quote_plus(soql))
+        size = max(1, min(self._settings.page_size, room // len(quote_plus(format_soql("{},", "0" * 18)))))
+        for start in range(0, len(wanted), size):
+            yield from self._drain(format_soql(soql, ids=wanted[start : start + size]), lane, everything)
+
+    def _drain(self, soql: str, lane: Lane, everything: bool) -> Iterator[dict[str, Any]]:
+        answer = self._call(lane, "GET", "queryAll" if everything else "query", params={"q": soql})
+        try:
+            while True:
+                yield from answer["records"]
+                if answer["done"]:
+                    return
+                path = str(answer["nextRecordsUrl"]).split("/", 4)[4]  # after /services/data/vNN.N/
+                answer = self._call(lane, "GET", path)
+        except (KeyError, TypeError, IndexError):
+            raise ProtocolViolation(self.source, "a query was answered without records") from None
+
+    def changed(self, object: str, what: str, start: datetime, end: datetime, *, lane: Lane) -> dict[str, Any]:
+        """The replication call `updated` or `deleted`. Salesforce cuts both ends to the minute."""
+        params = {
+            "start": f"{start.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            "end": f"{end.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        }
+        answer = self._call(lane, "GET", f"sobjects/{object}/{what}/", params=params)
+        if not isinstance(answer, dict):
+            raise ProtocolViolation(self.source, f"sobjects/{object}/{what} was answered without an object")
+        return answer
+
+    def update(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Update up to 200 records at once, each for itself; one result per record in the same order."""
+        body = {"allOrNone": False, "records": records}
+        answer = self._call(Lane.WRITE, "PATCH", "composite/sobjects", json=body, headers=WRITE_HEADERS)
+        if not isinstance(answer, list) or len(answer) != len(records):
+            raise ProtocolViolation(self.source, f"{len(records)} updates were not answered by as many results")
+        return answer
+
+    def describe(self, object: str, *, lane: Lane) -> Description:
+        """Fields and permissions of an object as this user sees them; kept for `describe_for`, as is its absence.
+
+        Raises `Misconfigured` for an object that this user cannot see.
+        """
+        now = monotonic()
+        at, known = self._described.get(object, (now, None))
+        if known is None or now - at > self._settings.describe_for.total_seconds():
+            try:
+                known = description(self._call(lane, "GET", f"sobjects/{object}/describe"))
+            except Misconfigured as absent:
+                known = absent
+            self._described[object] = (now, known)
+        if isinstance(known, Misconfigured):
+            raise Misconfigured(known.source, known.message)
+        return known
+
+    def readable(self, object: str, *, lane: Lane) -> bool:
+        """Whether this user can see the object at all."""
+        try:
+            self.describe(object, lane=lane)
+        except Misconfigured:
+            return False
+        return True
+
+    def forget(self, object: str) -> None:
+        """Describe `object` anew next time: what we knew of it has proved wrong."""
+        self._described.pop(object, None)
+
+    def limits(self) -> dict[str, Any]:
+        """The org's allowances. Raises `Misconfigured` without the View Setup permission."""
+        return dict(self._call(Lane.INBOUND, "GET", "limits"))
+
+    def versions(self) -> list[str]:
+        """The API versions that the login host offers; needs no token."""
+
+        def ask() -> list[str]:
+            try:
+                answer = self._wire.get(f"{self._settings.login_url}/services/data/").json()
+                return [str(each["version"]) for each in answer]
+            except (SessionRefused, requests.JSONDecodeError, KeyError, TypeError):
+                raise Misconfigured(self.source, f"{self._settings.login_url} is no Salesforce host") from None
+
+        return attempt(ask, sleep=self._sleep)
+
+    def now(self) -> datetime:
+        """The server's time, within about a second; asks for it if no answer has told it yet."""
+        if self._wire.now() is None:
+            self.versions()
+        return self._wire.now() or datetime.now(UTC)
+
+    def instance(self) -> str | None:
+        """The host that the last login gave, if there was one."""
+        return self._client.grant.instance if self._client else None
+
+    def quota(self) -> Quota | None:
+        """The daily allowance as the last answers told it."""
+        return self._wire.quota
+
+    def close(self) -> None:
+        """Close the connections. Tokens are not revoked: other processes use them."""
+        self._wire.close()
+
+    def _call(self, lane: Lane, method: str, path: str, **kwargs: Any) -> Any:
+        return attempt(lambda: self._once(lane, method, path, kwargs), sleep=self._sleep)
+
+    def _once(self, lane: Lane, method: str, path: str, kwargs: dict[str, Any]) -> Any:
+        client = self._client or self._connect(None)
+        while True:
+            self._gate.enter(self.source, BUCKET, lane)
+            try:
+                answer = client.sdk.restful(path, method=method, **kwargs)
+            except SessionRefused:
+                if client.grant.ours and not client.proven:
+                    self._client = None
+                    raise AuthFailed(
+                        self.source,
+                        "a token just issued is refused; check the app's scopes (api), IP ranges and API access",
+                    ) from None
+                client = self._connect(client.grant)
+            except requests.JSONDecodeError:
+                raise Transient(self.source, f"{path} answered with a body that is no JSON") from None
+            else:
+                client.proven = True
+                return answer
+
+    def _connect(self, refused: Grant | None) -> _Client:
+        grant = self._login.grant(refused)
+        # The SDK freezes its addresses when it is made, and a login may name another instance.
+        sdk = Salesforce(
+            session_id=grant.token,
+            instance_url=grant.instance,
+            session=self._wire,
+            version=self._settings.api_version,
+            object_pairs_hook=dict,
+        )
+        del sdk.headers["X-PrettyPrint"]  # the SDK asks for indented JSON
+        self._client = _Client(grant, sdk)
+        return self._client
+
+    def _told(self, quota: Quota) -> None:
+        self._gate.learn(self.source, quota.used, quota.limit, None)

@@ -1,0 +1,184 @@
+"""How one Salesforce org is reached, read and written. Imports nothing of the SDK."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+
+from connectors.quota import DEFAULT_SHARES, Budget, Lane, Window
+from connectors.records import ActivityKind, ScoreField
+from connectors.secret import SecretRef
+
+CONTRACT: Mapping[ScoreField, str] = {
+    ScoreField.SCORE: "Lead_Score__c",
+    ScoreField.PROBABILITY: "Lead_Score_Probability__c",
+    ScoreField.BUCKET: "Lead_Score_Bucket__c",
+    ScoreField.ACTION: "Lead_Score_Action__c",
+    ScoreField.GRADE: "Lead_Score_Grade__c",
+    ScoreField.STAGE: "Lead_Stage__c",
+    ScoreField.MQL_DATE: "MQL_Date__c",
+    ScoreField.REASONS: "Lead_Score_Reasons__c",
+    ScoreField.BANT: "Lead_BANT__c",
+    ScoreField.STATUS: "Lead_Score_Status__c",
+    ScoreField.VERSION: "Lead_Score_Version__c",
+    ScoreField.SCORED_AT: "Lead_Scored_At__c",
+}
+"""The fields that the shipped permission set and field definitions provide, on Lead and Contact."""
+
+BUCKET = "api"
+"""The one bucket of the gate: Salesforce counts all calls alike."""
+
+VendorField = Annotated[str, Field(pattern=r"^[A-Za-z]\w*$", max_length=80)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class JwtBearer(_Frozen):
+    """By a certificate that the app knows; the user must be pre-authorised by profile or permission set."""
+
+    type: Literal["jwt_bearer"] = "jwt_bearer"
+    consumer_key: str
+    username: str = Field(repr=False)
+    private_key: SecretRef
+
+
+class ClientCredentials(_Frozen):
+    """The app's own key and secret; works on the org's My Domain host only and runs as the app's Run-As user."""
+
+    type: Literal["client_credentials"]
+    consumer_key: str
+    consumer_secret: SecretRef
+
+
+class Password(_Frozen):
+    """Legacy: blocked by default in newer orgs and not offered to External Client Apps."""
+
+    type: Literal["password"]
+    consumer_key: str
+    consumer_secret: SecretRef
+    username: str = Field(repr=False)
+    password: SecretRef
+    security_token: SecretRef | None = None
+
+
+class CampaignRule(_Frozen):
+    """Campaign members whose "type / name / status" matches `pattern` (a regular expression, any case) mean `kind`."""
+
+    pattern: str
+    kind: ActivityKind
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as problem:
+            raise ValueError(f"{pattern!r} is not a regular expression: {problem}") from None
+        return pattern
+
+
+class SalesforceSettings(_Frozen):
+    """One org. Everything but name and credentials has a default that suits most."""
+
+    kind: Literal["salesforce"]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+    auth: Annotated[JwtBearer | ClientCredentials | Password, Field(discriminator="type")]
+    login_url: str = "https://login.salesforce.com"
+    audience: str | None = Field(default=None, description="`aud` of the JWT; default: login or test.salesforce.com")
+    ca_bundle: Path | None = Field(default=None, description="a private authority to trust beside the public ones")
+    api_version: Annotated[str, Field(pattern=r"^\d{2,3}\.0$")] = "62.0"
+    time_zone: str = Field(
+        default="UTC", description="the org's zone (Setup > Company Information): whose day a date means"
+    )
+
+    fields: Mapping[ScoreField, VendorField | None] = Field(default_factory=lambda: dict(CONTRACT))
+    attributes: Mapping[str, VendorField | None] = Field(
+        default_factory=dict,
+        description="Lead and Contact field by attribute: more, others than usual, or null for none",
+    )
+    account_attributes: Mapping[str, VendorField | None] = Field(
+        default_factory=dict, description="the same for Account"
+    )
+    disqualified: frozenset[str] = frozenset({"Unqualified", "Disqualified", "Closed - Not Converted"})
+    campaigns: tuple[CampaignRule, ...] = Field(default=(), description="looked at before the shipped rules")
+    without: frozenset[str] = Field(default=frozenset(), description="streams to leave out, such as email_messages")
+
+    settle: timedelta = Field(
+        default=timedelta(seconds=60), ge=timedelta(0), description="how late a row may become visible"
+    )
+    overlap: timedelta = Field(default=timedelta(minutes=10), ge=timedelta(0), description="re-read with every window")
+    page_size: Annotated[int, Field(ge=1, le=2000)] = 2000
+    describe_for: timedelta = timedelta(minutes=15)
+    token_for: timedelta = Field(
+        default=timedelta(hours=2), description="how long a token is handed to other processes"
+    )
+    calls_per_second: PositiveInt = Field(
+        default=20, description="of the 25 long calls (5 in a trial) that may run at once"
+    )
+    daily_calls: PositiveInt = Field(default=15_000, description="assumed until Salesforce tells it")
+    daily_shares: Mapping[Lane, Annotated[float, Field(gt=0, le=1)]] = Field(
+        default_factory=lambda: dict(DEFAULT_SHARES)
+    )
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _over_the_contract(cls, given: Any) -> Any:
+        """What is named replaces the contract's field, null leaves it out, the rest stays."""
+        return {**CONTRACT, **given} if isinstance(given, Mapping) else given
+
+    @field_validator("daily_shares", mode="before")
+    @classmethod
+    def _over_the_shares(cls, given: Any) -> Any:
+        return {**DEFAULT_SHARES, **given} if isinstance(given, Mapping) else given
+
+    @field_validator("login_url", "audience")
+    @classmethod
+    def _https(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or parts.query:
+            raise ValueError(f"{url!r} must be an address like https://acme.my.salesforce.com")
+        return url.rstrip("/")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"{name!r} is not a time zone such as Europe/Berlin") from None
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """`time_zone`, resolved."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def mapped(self) -> Mapping[ScoreField, str]:
+        """The score fields that this org takes, with their names there."""
+        return {field: name for field, name in self.fields.items() if name is not None}
+
+    @property
+    def budget(self) -> Budget:
+        """The org's limits, for the gate."""
+        return Budget({BUCKET: Window(self.calls_per_second)}, self.daily_calls, self.daily_shares)
+
+    @property
+    def token_audience(self) -> str:
+        """Whom a JWT is for. Salesforce knows two: production and sandboxes."""
+        if self.audience is not None:
+            return self.audience
+        host = urlsplit(self.login_url).hostname or ""
+        kind = "test" if host == "test.salesforce.com" or ".sandbox." in host else "login"
+        return f"https://{kind}.salesforce.com"

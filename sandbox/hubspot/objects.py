@@ -1,0 +1,276 @@
+"""Single records: list, read, create, update, archive, merge, erase; and the search endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from sandbox.hubspot import search
+from sandbox.hubspot.call import Call
+from sandbox.hubspot.filters import BadFilter
+from sandbox.hubspot.instants import iso
+from sandbox.hubspot.portal import EmailTaken, InvalidProperties, NotFound
+from sandbox.hubspot.records import Record
+from sandbox.hubspot.schema import PRIMARY_TYPES, TYPES, ObjectType, association_types, object_type
+from sandbox.hubspot.values import checked
+from sandbox.hubspot.wire import Refusal, answer, bad_json, bare_problem, invalid_properties, no_content
+
+PAGE = 100
+HISTORY_PAGE = 50
+
+
+def shown(call: Call, record: Record, properties: Sequence[str], history: Sequence[str] = ()) -> dict[str, Any]:
+    """A record as JSON: asked-for properties (empty ones null, unknown ones left out) and those always present."""
+    kind = record.kind
+    schema = call.portal.schemas[kind.name]
+    names = [name for name in properties or kind.defaults if schema.get(name)]
+    body: dict[str, Any] = {
+        "id": str(record.id),
+        "properties": {
+            name: record.read(name) for name in sorted({*names, kind.created, kind.modified, "hs_object_id"})
+        },
+    }
+    if history:
+        body["propertiesWithHistory"] = {
+            name: [_version(version) for version in record.history(name)] for name in history if schema.get(name)
+        }
+    body |= {
+        "createdAt": iso(record.created),
+        "updatedAt": iso(record.modified),
+        "archived": record.archived_at is not None,
+    }
+    if record.archived_at is not None:
+        body["archivedAt"] = iso(record.archived_at)
+    return body
+
+
+def _version(version: tuple[str, int, str, str]) -> dict[str, Any]:
+    value, at, source_type, source_id = version
+    shown = {"value": value, "timestamp": iso(at), "sourceType": source_type, "sourceId": source_id}
+    user = source_id.removeprefix("userId:")
+    return {**shown, "updatedByUserId": int(user)} if user != source_id and user.isdecimal() else shown
+
+
+def _full(call: Call, record: Record) -> dict[str, Any]:
+    """A record as list and read show it, with its page and, when asked for, its associations."""
+    body = shown(call, record, call.names("properties"), call.names("propertiesWithHistory"))
+    kind, settings = record.kind, call.settings
+    body["url"] = f"https://{settings.ui_domain}/contacts/{call.portal.portal_id}/record/{kind.type_id}/{record.id}"
+    links = {other.name: _links(call, record, other) for other in _asked_types(call)}
+    if links := {name: results for name, results in links.items() if results}:
+        body["associations"] = {name: {"results": results} for name, results in links.items()}
+    return body
+
+
+def _asked_types(call: Call) -> list[ObjectType]:
+    kinds = []
+    for name in call.names("associations"):
+        kind = object_type(name)
+        if kind is None:
+            raise Refusal(400, f"Unable to infer object type from: {name}", "VALIDATION_ERROR")
+        kinds.append(kind)
+    return kinds
+
+
+def _links(call: Call, record: Record, other: ObjectType) -> list[dict[str, str]]:
+    """The v3 form: one row per association type, the unlabelled one named so where there is a labelled one."""
+    pair = (record.kind.name, other.name)
+    name = f"{record.kind.singular}_to_{other.singular}"
+    plain = f"{name}_unlabeled" if pair in PRIMARY_TYPES else name
+    return [
+        {"id": str(id_), "type": name if type_ == PRIMARY_TYPES.get(pair) else plain}
+        for id_, types in call.portal.live_links(record, other.name)
+        for type_ in types
+    ]
+
+
+def list_page(call: Call) -> Response:
+    kind = call.kind
+    most = HISTORY_PAGE if call.names("propertiesWithHistory") else PAGE
+    limit = call.whole("limit", 10, most)
+    after = call.query.get("after", "0")
+    if not after.isdecimal():
+        raise Refusal(400, "Invalid value for query param after", "VALIDATION_ERROR")
+    if call.flag("archived"):
+        held = [record for record in call.portal.archived(kind.name) if record.id >= int(after)]
+        records, following = held[:limit], held[limit].id if len(held) > limit else None
+    else:
+        records, following = call.portal.page(kind.name, int(after), limit)
+    body: dict[str, Any] = {"results": [_full(call, record) for record in records]}
+    if following is not None:
+        body["paging"] = call.next_page(following)
+    return answer(body)
+
+
+def read(call: Call) -> Response:
+    return answer(_full(call, _addressed(call, archived=call.flag("archived"))))
+
+
+def _addressed(call: Call, *, archived: bool = False) -> Record:
+    """The record of the path, by id (an old merged one finds the survivor) or by `idProperty`. Raises `Refusal`."""
+    kind, id_, by = call.kind, call.path["id"], call.query.get("idProperty")
+    record: Record | None
+    if by == "email" and kind.name == "contacts":
+        record = call.portal.contact_by_email(id_)
+    elif by not in (None, "hs_object_id"):
+        record = _unique(call, kind, str(by), id_)
+    elif archived:
+        record = call.portal.exact(kind.name, id_, archived=True)
+    else:
+        record = call.portal.get(kind.name, id_)
+    if record is None:
+        raise Refusal(404, "resource not found")
+    return record
+
+
+def _unique(call: Call, kind: ObjectType, name: str, value: str) -> Record | None:
+    definition = call.portal.schemas[kind.name].get(name)
+    if definition is None or not definition.unique:
+        raise Refusal(400, f"{name} is not a unique property of {kind.name}", "VALIDATION_ERROR")
+    return next((record for record in call.portal.objects(kind.name) if record.values.get(name) == value), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A checked record to be made: values, and links as (type, id, association types)."""
+
+    properties: dict[str, str]
+    links: tuple[tuple[str, str, tuple[int, ...]], ...]
+
+
+def create(call: Call) -> Response:
+    record = make(call, call.kind, draft(call, call.kind, call.fields))
+    return answer(shown(call, record, sorted(record.values)), 201)
+
+
+def draft(call: Call, kind: ObjectType, entry: Mapping[str, Any]) -> Draft:
+    """What `entry` asks for. Raises `Refusal`."""
+    properties = writable(call, kind, entry.get("properties"))
+    try:
+        links = tuple(_wanted_link(call, kind, raw) for raw in entry.get("associations") or ())
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise bad_json("Cannot build PublicAssociationsForObject") from None
+    return Draft(properties, links)
+
+
+def make(call: Call, kind: ObjectType, wanted: Draft) -> Record:
+    """Make a record with its links. Raises `Refusal` for an address that another contact has."""
+    try:
+        id_ = call.portal.create(kind.name, wanted.properties, source=call.source)
+    except EmailTaken as taken:
+        raise conflict(kind, taken) from None
+    call.portal.log_write(kind.name, id_, dict.fromkeys(wanted.properties), wanted.properties)
+    for to_type, to_id, types in wanted.links:
+        call.portal.associate(kind.name, id_, to_type, to_id, types=types)
+    record = call.portal.exact(kind.name, id_)
+    assert record is not None
+    return record
+
+
+def _wanted_link(call: Call, kind: ObjectType, raw: Mapping[str, Any]) -> tuple[str, str, tuple[int, ...]]:
+    types = tuple(int(type_["associationTypeId"]) for type_ in raw["types"])
+    to_type = next((to for to in TYPES if set(types) & association_types(kind.name, to)), None)
+    to_id = str(raw["to"]["id"])
+    if to_type is None or call.portal.get(to_type, to_id) is None:
+        message = f"Invalid association from {kind.name}: record {to_id}, types {list(types)}"
+        raise Refusal(400, message, "VALIDATION_ERROR")
+    return to_type, to_id, types
+
+
+def update(call: Call) -> Response:
+    record = _addressed(call)
+    properties = writable(call, call.kind, call.fields.get("properties"))
+    write(call, record, properties)
+    return answer(shown(call, record, sorted(properties)))
+
+
+def writable(call: Call, kind: ObjectType, raw: Any) -> dict[str, str]:
+    """Checked property values of a write. Raises `Refusal`."""
+    if not isinstance(raw, dict):
+        raise bad_json("Cannot deserialize value of type `Map<String,String>` from `properties`")
+    if unfit := [name for name, value in raw.items() if not isinstance(value, str | int | float)]:
+        raise bad_json(f"Cannot deserialize value of type `java.lang.String` of property {unfit[0]}")
+    try:
+        return checked(call.portal.schemas[kind.name], raw, by_api=True)
+    except InvalidProperties as problem:
+        raise invalid_properties(call.portal.portal_id, problem) from None
+
+
+def write(call: Call, record: Record, properties: Mapping[str, str]) -> None:
+    """Write checked values and log what they changed. Raises `Refusal`."""
+    kind = record.kind
+    before = {name: record.read(name) for name in properties}
+    try:
+        call.portal.update(kind.name, str(record.id), properties, source=call.source)
+    except EmailTaken as taken:
+        raise conflict(kind, taken) from None
+    after = {name: record.read(name) for name in properties}
+    call.portal.log_write(kind.name, str(record.id), before, after)
+
+
+def conflict(kind: ObjectType, taken: EmailTaken) -> Refusal:
+    return Refusal(409, f"{kind.singular.capitalize()} already exists. Existing ID: {taken.existing}", "CONFLICT")
+
+
+def archive(call: Call) -> Response:
+    """204 whether or not there was such a record."""
+    archive_all(call, call.kind, [call.path["id"]])
+    return no_content()
+
+
+def archive_all(call: Call, kind: ObjectType, ids: Iterable[str]) -> None:
+    for id_ in ids:
+        if call.portal.exact(kind.name, id_) is not None:
+            call.portal.archive(kind.name, id_)
+            call.portal.log_write(kind.name, id_, {"archived": False}, {"archived": True})
+
+
+def merge(call: Call) -> Response:
+    kind, body = call.kind, call.fields
+    primary, other = str(body.get("primaryObjectId", "")), str(body.get("objectIdToMerge", ""))
+    try:
+        id_ = call.portal.merge(kind.name, primary, other)
+    except NotFound:
+        raise Refusal(404, "resource not found") from None
+    except ValueError as problem:
+        raise Refusal(400, str(problem), "VALIDATION_ERROR") from None
+    call.portal.log_write(kind.name, id_, {"merged": None}, {"merged": f"{primary};{other}"})
+    record = call.portal.exact(kind.name, id_)
+    assert record is not None
+    return answer(shown(call, record, ["hs_merged_object_ids", *kind.defaults]))
+
+
+def gdpr_delete(call: Call) -> Response:
+    """204 whether or not there was such a contact."""
+    body = call.fields
+    id_ = str(body.get("objectId", ""))
+    if body.get("idProperty") == "email":
+        record = call.portal.contact_by_email(id_)
+        id_ = str(record.id) if record is not None else ""
+    try:
+        call.portal.gdpr_delete(id_)
+    except NotFound:
+        return no_content()
+    call.portal.log_write("contacts", id_, {"erased": False}, {"erased": True})
+    return no_content()
+
+
+def search_page(call: Call) -> Response:
+    """Rows match by the index's values and show the primary store's; a row gone from there is left out."""
+    kind = call.kind
+    try:
+        query = search.Query.parse(call.fields)
+        total, ids = search.find(call.portal, kind, query)
+    except search.BeyondLimits:
+        raise bare_problem() from None
+    except BadFilter as problem:
+        raise bad_json(str(problem)) from None
+    records = (call.portal.exact(kind.name, str(id_)) for id_ in ids)
+    results = [shown(call, record, query.properties) for record in records if record is not None]
+    body: dict[str, Any] = {"total": total, "results": results}
+    if query.after + query.limit < total:
+        body["paging"] = {"next": {"after": str(query.after + query.limit)}}
+    return answer(body)

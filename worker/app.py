@@ -1,0 +1,96 @@
+"""The Celery application: a message is a wake-up, the database is the truth.
+
+Early acknowledgement and no prefetch: a lost or repeated message costs nothing, since whoever is woken asks the
+database what is due and takes a lease. No result backend, no retries, no chords.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+
+from worker import log
+from worker.bootstrap import Process
+from worker.settings import Settings, load
+
+QUEUES = ("plan", "sync", "compute")
+"""plan and sync: I/O with the CRMs. compute: scoring. At least one worker each, so that busy slots do not starve beat."""
+
+
+class App(Celery):
+    """Celery with the one process that its tasks work in."""
+
+    process: Process | None = None
+
+    def current(self) -> Process:
+        """What this process works with; built on first use, after the fork."""
+        if self.process is None:
+            self.process = Process(load())
+        return self.process
+
+
+app = App("leadgauge", set_as_current=True)
+app.conf.update(
+    task_acks_late=False,
+    worker_disable_prefetch=True,
+    worker_prefetch_multiplier=1,
+    task_ignore_result=True,
+    result_backend=None,
+    task_soft_time_limit=90,
+    task_time_limit=110,  # below a lease's length: whoever is killed for it no longer holds one
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        "visibility_timeout": 180,
+        "unacked_restore_interval": 15,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 30,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+    },
+    worker_soft_shutdown_timeout=45.0,
+    worker_enable_soft_shutdown_on_idle=True,
+    worker_max_tasks_per_child=200,
+    worker_max_memory_per_child=600_000,
+    worker_hijack_root_logger=False,
+    task_serializer="json",
+    accept_content=["json"],
+    task_create_missing_queues=False,
+    task_queues={name: {"exchange": name, "routing_key": name} for name in QUEUES},
+    task_default_queue="plan",
+    enable_utc=True,
+    include=["worker.tasks"],
+)
+
+
+def configure(settings: Settings, broker: str) -> None:
+    """Point Celery at the broker and set the schedule; before a worker or beat starts."""
+    from worker.tasks import plan
+
+    every = settings.plan_every.total_seconds()
+    app.conf.broker_url = broker
+    app.conf.beat_schedule = {
+        # Expiring before the next tick, so that a backlog heals itself.
+        plan.name: {"task": plan.name, "schedule": every, "options": {"expires": every * 0.8}},
+    }
+
+
+@setup_logging.connect
+def _own_logging(**_: Any) -> None:
+    settings = load()
+    log.configure(settings.log_level, as_json=settings.log_json)
+
+
+@worker_process_init.connect
+def _open(**_: Any) -> None:
+    """Nothing opened before the fork may be used after it."""
+    app.process = Process(load())
+
+
+@worker_process_shutdown.connect
+def _close(**_: Any) -> None:
+    if app.process is not None and threading.current_thread() is threading.main_thread():
+        app.process.close()

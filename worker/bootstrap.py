@@ -1,0 +1,237 @@
+"""The one composition root: everything that a process needs, built from the settings when it is first asked for."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import Connection, Engine
+
+from connectors.catalog import open_crm
+from connectors.port import Crm, Page, Quota
+from connectors.quota import RedisGate
+from connectors.records import Deletion, ScoreField
+from connectors.tokens import RedisTokens
+from worker import embedded
+from worker.lifecycle import policy as policies
+from worker.settings import ConfigurationError, Settings
+from worker.store import database, migrate, revisions
+from worker.store.people import Scale
+from worker.store.revisions import Revision
+from worker.sync.apply import apply
+
+if TYPE_CHECKING:
+    import adbc_driver_postgresql.dbapi as adbc
+
+    from connectors.transport import Exchange
+    from worker.rescoring.batch import Basis
+    from worker.scoring.rules import Ruleset
+
+
+class NotReady(Exception):
+    """The database is not at this version's schema, or holds no policy yet. The text says what to run."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the servers are. `broker` is Redis as Celery wants it written."""
+
+    database: str
+    redis: str
+    broker: str
+
+
+class Process:
+    """What one process works with. Build it after the fork; close it at the end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._crms: dict[str, Crm] = {}
+        self._basis: Basis | None = None
+
+    def now(self) -> datetime:
+        """The clock: the wall's, or the one that the settings hold."""
+        return self.settings.clock or datetime.now(UTC)
+
+    @cached_property
+    def owner(self) -> str:
+        """Who holds a lease, for people to read."""
+        return f"{socket.gethostname()}:{os.getpid()}"
+
+    @cached_property
+    def addresses(self) -> Addresses:
+        """The configured servers, or the embedded ones, started if need be. Raises `EmbeddedError`."""
+        given, redis = self.settings.database_url, self.settings.redis_url
+        if given is not None and redis is not None:
+            return Addresses(given.get_secret_value(), redis.get_secret_value(), redis.get_secret_value())
+        own = embedded.start(self.settings.home)
+        return Addresses(
+            given.get_secret_value() if given else own.database_url,
+            redis.get_secret_value() if redis else own.redis_url,
+            redis.get_secret_value() if redis else own.broker_url,
+        )
+
+    @cached_property
+    def engine(self) -> Engine:
+        """PostgreSQL. Raises `DatabaseError` when it cannot be reached."""
+        engine = database.connect(self.addresses.database)
+        database.ping(engine)
+        return engine
+
+    @cached_property
+    def arrow(self) -> adbc.Connection:
+        """PostgreSQL again, for reading columns."""
+        from worker.store.facts import open_arrow
+
+        return open_arrow(database.libpq(self.engine))
+
+    @cached_property
+    def redis(self) -> Redis:
+        return Redis.from_url(
+            self.addresses.redis, socket_timeout=10, socket_connect_timeout=5, health_check_interval=25
+        )
+
+    def ping_redis(self) -> None:
+        """Raises `ConfigurationError` when Redis does not answer."""
+        try:
+            self.redis.ping()
+        except (RedisError, ValueError) as problem:
+            raise ConfigurationError(f"LEADGAUGE_REDIS_URL: Redis does not answer: {problem}") from None
+
+    @cached_property
+    def _tokens(self) -> RedisTokens:
+        key = self.settings.token_key
+        return RedisTokens(self.redis, key.get_secret_value().encode() if key else None)
+
+    @cached_property
+    def _gate(self) -> RedisGate:
+        return RedisGate(self.redis, {source.name: source.budget for source in self.settings.sources})
+
+    def spent(self, source: str) -> Quota | None:
+        """What the CRM last told of the day's calls, everyone's included; None before it told any."""
+        return self._gate.spent(source)
+
+    def crm(self, source: str) -> Crm:
+        """The connector of a configured source, opened once a process. Raises `ConfigurationError` for an unknown one."""
+        if source not in self._crms:
+            settings = next((s for s in self.settings.sources if s.name == source), None)
+            if settings is None:
+                raise ConfigurationError(f"no source is named {source!r}; there are: {', '.join(self.sources) or 'none'}")
+            self._crms[source] = open_crm(settings, gate=self._gate, tokens=self._tokens, observer=_unobserved)
+        return self._crms[source]
+
+    @property
+    def sources(self) -> Sequence[str]:
+        return [source.name for source in self.settings.sources]
+
+    @cached_property
+    def writable(self) -> Mapping[str, frozenset[ScoreField]]:
+        """By source, the score fields that it has a place for."""
+        return {
+            source.name: frozenset(field for field, name in source.fields.items() if name is not None)
+            for source in self.settings.sources
+        }
+
+    def forget(self, connection: Connection, deletions: Sequence[Deletion], now: datetime) -> None:
+        """Treat records as gone or merged, as if a pull had told."""
+        apply(connection, Page(cursor={}, done=True, deletions=deletions), now)
+
+    def scale(self, connection: Connection) -> Scale:
+        """The goal with its newest revisions. Raises `NotReady`."""
+        rules, policy = (revisions.current(connection, table, self.settings.goal) for table in ("rules", "policy"))
+        if rules is None or policy is None:
+            raise NotReady("the database holds no rules or no policy yet: run `leadgauge migrate`")
+        return Scale(self.settings.goal, rules.revision, policy.revision)
+
+    def basis(self) -> Basis:
+        """What people are scored by now; parsed again only when a revision was published. Raises `NotReady`."""
+        with self.engine.connect() as connection:
+            scale = self.scale(connection)
+        if self._basis is None or self._basis.scale != scale:
+            self._basis = self.basis_of(scale)
+        return self._basis
+
+    def basis_of(self, scale: Scale) -> Basis:
+        """What people were scored by under these revisions."""
+        from worker.rescoring.batch import Basis
+
+        with self.engine.connect() as connection:
+            rules = revisions.get(connection, "rules", scale.goal, scale.rules)
+            policy = revisions.get(connection, "policy", scale.goal, scale.policy)
+        assert rules is not None and policy is not None, "revisions are never deleted"
+        ruleset = self.read_rules(rules.body, f"rules revision {scale.rules}")
+        return Basis(scale, ruleset, policies.parse(policy.body))
+
+    def read_rules(self, text: str, file: str) -> Ruleset:
+        """Rules over the shipped attributes and those of the configuration. Raises `RulesError`; `file` is for its text."""
+        from worker.features.catalogue import Attribute, AttributeType, Catalogue
+        from worker.scoring.rules import load
+
+        custom = {
+            name: Attribute(AttributeType(its.type), its.label or name) for name, its in self.settings.attributes.items()
+        }
+        try:
+            catalogue = Catalogue.shipped().extended(custom)
+        except ValueError as problem:
+            raise ConfigurationError(f"attributes: {problem}") from None
+        return load(text, file, catalogue)
+
+    def migrate(self) -> None:
+        """Bring the database to this version, and publish the shipped policy and rules where there are none."""
+        from worker.scoring.rules import shipped
+
+        migrate.upgrade(self.engine)
+        path = self.settings.rules_file
+        try:
+            body = path.read_text(encoding="utf-8") if path else shipped()
+        except (OSError, UnicodeDecodeError) as problem:
+            raise ConfigurationError(f"LEADGAUGE_RULES_FILE: {path} cannot be read: {problem}") from None
+        self.read_rules(body, str(path or "the shipped rules"))
+        first: Mapping[str, object] = {"policy": policies.Policy().model_dump(mode="json"), "rules": body}
+        for table, content in first.items():
+            with self.engine.begin() as connection:
+                if revisions.current(connection, table, self.settings.goal) is None:
+                    self._publish_first(connection, table, content)
+
+    def _publish_first(self, connection: Connection, table: str, content: object) -> Revision | None:
+        try:
+            return revisions.publish(
+                connection, table, self.settings.goal, content, after=0, author="leadgauge", comment="shipped default",
+                now=self.now(),
+            )  # fmt: skip
+        except revisions.EditConflict:  # two processes migrate at once; either one's is the same
+            return None
+
+    def check_schema(self) -> None:
+        """Raises `NotReady` when the database is older than this version."""
+        with self.engine.connect() as connection:
+            if migrate.pending(connection):
+                raise NotReady("the database is not at this version's schema: run `leadgauge migrate`")
+
+    def reconnect(self) -> None:
+        """Open the columns' connection anew when it is next asked for: unlike the engine's pool it does not heal."""
+        if (arrow := self.__dict__.pop("arrow", None)) is not None:
+            with suppress(Exception):
+                arrow.close()
+
+    def close(self) -> None:
+        for crm in self._crms.values():
+            crm.close()
+        if "arrow" in self.__dict__:
+            self.arrow.close()
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+        if "redis" in self.__dict__:
+            self.redis.close()
+
+
+def _unobserved(_: Exchange) -> None:
+    """Request metrics have no taker yet."""

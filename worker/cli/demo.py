@@ -1,0 +1,197 @@
+"""`leadgauge demo`: the whole product on practice CRMs, on this machine, with one command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from worker import embedded
+from worker.bootstrap import Process
+from worker.cli.practice import Practice
+from worker.cli.run import ROLES, Group, prepare
+from worker.cli.screen import Exit, err, out, span, table
+from worker.settings import DEMO_FILE, load
+from worker.store import demo as watch
+from worker.store import ledger, scores
+
+HOME = DEMO_FILE.parent
+FIRST_PASS_WITHIN = timedelta(minutes=10)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(demo)
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Stop after the first pass; 0 only if all writes landed.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Forget the last demo's data first.")] = False,
+    people: Annotated[int, typer.Option(min=10, max=100_000, help="People in each practice CRM.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 7,
+) -> None:
+    """Start servers, two practice CRMs and all workers; score everybody, prove every write, then go live."""
+    home = HOME.resolve()
+    if reset:
+        _forget(home)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    started = time.monotonic()
+    practice = Practice(home / "practice", people, seed, live=not once)
+    out.print(f"[bold]Leadgauge demo[/]: two practice CRMs with about {people:,} people each")
+    process: Process | None = None
+    try:
+        _step("practice Salesforce and HubSpot", practice.start)
+        _configure(home, practice)
+        process = Process(load())
+        _step("PostgreSQL and Valkey", lambda: process.addresses)
+        _step("schema, policy and rules", lambda: prepare(process))
+        with Group(ROLES, log=home / "workers.log") as group:
+            well = _first_pass(process, group, home)
+            _summary(process, practice, time.monotonic() - started)
+            if well and not once:
+                _live(process, practice, group)
+    finally:
+        practice.stop()
+        if process is not None:
+            process.close()
+        embedded.stop(home)
+    if not well:
+        raise typer.Exit(Exit.NOT_WELL)
+
+
+def _forget(home: Path) -> None:
+    embedded.stop(home)
+    embedded.remove(home)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def _step(what: str, do: Callable[[], Any]) -> None:
+    began = time.monotonic()
+    with err.status(f"starting {what}"):
+        do()
+    out.print(f"  started {what} in {time.monotonic() - began:.1f} s")
+
+
+def _configure(home: Path, practice: Practice) -> None:
+    """Write the configuration as an operator would: sources by name, secrets by place."""
+    body = {"home": str(home), "sources": practice.sources(), "verify_after": 2, "plan_every": 5}
+    file = home / DEMO_FILE.name
+    file.write_text(f"# Written by `leadgauge demo`; other commands use it from here.\n{yaml.safe_dump(body)}", "utf-8")
+    os.environ["LEADGAUGE_CONFIG"] = str(file)
+
+
+def _first_pass(process: Process, group: Group, home: Path) -> bool:
+    """Wait until everything that there was has been read, scored, written and verified; False if something failed."""
+    deadline = time.monotonic() + FIRST_PASS_WITHIN.total_seconds()
+    columns = (SpinnerColumn(), TextColumn("{task.description:<26}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        bars = [progress.add_task(what, total=None) for what in ("streams read to the end", "people scored", "writes verified")]
+        milestones: list[datetime] = []
+
+        def tick() -> bool:
+            with process.engine.connect() as connection:
+                state = watch.progress(connection, process.settings.goal, milestones, process.now())
+            for bar, (done, total) in zip(bars, state.bars, strict=True):
+                progress.update(bar, completed=done, total=max(total, 1))
+            return not state.finished and time.monotonic() < deadline
+
+        group.wait(tick)
+    with process.engine.connect() as connection:
+        state = watch.progress(connection, process.settings.goal, milestones, process.now())
+    for problem in state.problems:
+        err.print(f"[bold red]problem:[/] {problem}")
+    if not state.finished:
+        err.print(f"[bold red]error:[/] the first pass did not finish; the workers' log is {home / 'workers.log'}")
+    return state.finished and not state.problems
+
+
+def _summary(process: Process, practice: Practice, seconds: float) -> None:
+    with process.engine.connect() as connection:
+        counted = ledger.counts(connection)
+        buckets = scores.buckets(connection, process.settings.goal)
+        read = watch.totals(connection)
+        best = watch.best(connection, process.settings.goal, 5)
+    out.print()
+    out.print(
+        f"[bold]Read[/] {read['records']:,} records and {read['activities']:,} activities, which are "
+        f"{read['people']:,} people, in {seconds:.0f} s from the start."
+    )
+    policy = process.basis().policy
+    table(
+        "Buckets",
+        ("bucket", "people", "what sales does"),
+        [*((b.name, buckets.get(b.name, 0), b.action) for b in policy.buckets), ("unscored", buckets.get("unscored", 0), "")],
+        right=[1],
+    )
+    closed = {source: (sum(states.values()) - states.get("superseded", 0), states.get("verified", 0)) for source, states in counted.items()}
+    for source, (intended, verified) in closed.items():
+        out.print(f"[bold]Writes to {source}[/]: {verified:,} of {intended:,} verified by reading them back")
+    out.print()
+    table(
+        "Five leads to call now",
+        ("score", "reasons, as the rep reads them", "record"),
+        ((row.score, row.reasons, practice.page(row.source, row.object, row.key)) for row in best),
+        right=[0],
+    )
+    out.print()
+    out.print(f"What a rep sees:  {practice.url('salesforce')}  {practice.url('hubspot')}")
+    out.print(f"  (certificates are signed by {practice.authority}; your browser will ask)")
+    out.print("What an operator sees:  .venv/bin/leadgauge status   and   .venv/bin/leadgauge explain RECORD")
+
+
+def _live(process: Process, practice: Practice, group: Group) -> None:
+    """Do something in each practice CRM, time it until the rep's field shows it, then tell what goes on."""
+    out.print()
+    for source in process.sources:
+        with process.engine.connect() as connection:
+            chosen = watch.movable(connection, process.settings.goal, source)
+        if chosen is None:
+            continue
+        before = practice.act(source, chosen.email, process.now)
+        shown = _await_score(process, source, chosen, group)
+        if shown is None:
+            out.print(f"{source}: nothing moved within a minute; see {HOME / 'workers.log'}")
+            continue
+        took = process.now() - before.at - before.hidden
+        out.print(
+            f"[bold]Live[/] {source}: a {before.kind.replace('_', ' ')} moved {chosen.object}/{chosen.key} from {chosen.score} "
+            f"to {shown} in the rep's field {span(took)} later (the CRM's own delay of {span(before.hidden)} not counted)"
+        )
+    out.print("The practice world goes on. Ctrl-C stops everything; the data stay for the next demo.")
+    last = 0
+
+    def tick() -> bool:
+        nonlocal last
+        with process.engine.connect() as connection:
+            for row in watch.verified_since(connection, last):
+                if last:
+                    out.print(f"  {row.closed_at:%H:%M:%S}  {row.score:>3} {row.bucket:<8} {row.source}/{row.object}/{row.key}  {row.reasons}")
+                last = row.id
+        return True
+
+    group.wait(tick)
+
+
+def _await_score(process: Process, source: str, chosen: Any, group: Group) -> int | None:
+    from connectors.records import RecordRef, ScoreField
+
+    ref = RecordRef(source, chosen.object, chosen.key)
+    deadline = time.monotonic() + 60
+    found: list[int] = []
+
+    def tick() -> bool:
+        held = process.crm(source).read_back([ref]).get(ref, {}).get(ScoreField.SCORE)
+        if isinstance(held, int | float) and int(held) != chosen.score:
+            found.append(int(held))
+        return not found and time.monotonic() < deadline
+
+    with err.status(f"waiting for {source} to show it"):
+        group.wait(tick)
+    return found[0] if found else None

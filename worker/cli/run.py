@@ -1,0 +1,163 @@
+"""Keep it running: `up` and its parts, `down`, and `migrate`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from worker import embedded
+from worker.bootstrap import Process
+from worker.cli.screen import Exit, err, out
+from worker.settings import load
+from worker.sync.plan import register
+
+Roles = dict[str, list[str]]
+
+ROLES: Roles = {
+    "sync worker": ["worker", "--queues", "plan,sync"],
+    "compute worker": ["worker", "--queues", "compute", "--concurrency", "1"],
+    "beat": ["beat"],
+}
+STOP_WITHIN = 60.0
+"""Longer than a worker's soft shutdown."""
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (up, down, worker, beat, migrate):
+        app.command()(command)
+
+
+def up() -> None:
+    """Run all roles in one process group: two workers and beat. Ctrl-C stops them."""
+    process = Process(load())
+    prepare(process)
+    process.close()
+    with Group(ROLES) as group:
+        out.print("Leadgauge is up: " + ", ".join(ROLES) + ". Ctrl-C stops it; `leadgauge status` tells how it goes.")
+        group.wait()
+
+
+def prepare(process: Process) -> None:
+    """Servers answer, the schema is this version's, and every configured stream has its row."""
+    process.ping_redis()
+    process.migrate()
+    with process.engine.begin() as connection:
+        register(connection, {source: process.crm(source).streams for source in process.sources}, process.now())
+
+
+def down() -> None:
+    """Stop the embedded servers. Their data stay."""
+    stopped = embedded.stop(load().home)
+    out.print("stopped the embedded servers; their data stay" if stopped else "no embedded servers were running")
+
+
+def migrate() -> None:
+    """Bring the database to this version, and publish the shipped policy and rules where there are none."""
+    process = Process(load())
+    process.migrate()
+    out.print("the database is at this version's schema")
+    process.close()
+
+
+def worker(
+    queues: Annotated[str, typer.Option(help="Which queues to serve: plan, sync, compute.")] = "plan,sync,compute",
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="Child processes.")] = 2,
+) -> None:
+    """Run one worker."""
+    from worker.app import QUEUES
+
+    if unknown := [name for name in queues.split(",") if name not in QUEUES]:
+        raise typer.BadParameter(f"no queue is named {unknown[0]!r}; there are {', '.join(QUEUES)}")
+    name = f"{queues.replace(',', '-')}-{os.getpid()}@%h"
+    _celery(["worker", "-Q", queues, "-c", str(concurrency), "-n", name, "--without-gossip", "--without-mingle"])
+
+
+def beat() -> None:
+    """Run the scheduler. A second one does no harm: what it wakes finds nothing due."""
+    home = load().home
+    home.mkdir(parents=True, exist_ok=True)
+    _celery(["beat", "-s", str(home / "beat.schedule")])
+
+
+def _celery(arguments: Sequence[str]) -> None:
+    from worker.app import app, configure
+
+    settings = load()
+    process = Process(settings)
+    process.ping_redis()
+    process.check_schema()
+    configure(settings, process.addresses.broker)
+    process.close()  # nothing that is open now may be used after the fork
+    # TERM drains for a bounded time instead of waiting for every task to end.
+    os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
+    # A parent that used OpenMP and then forked leaves children that hang.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    app.start([*arguments, "--loglevel", settings.log_level])
+
+
+class Group:
+    """The roles as children: started together, restarted when one dies, stopped together."""
+
+    def __init__(self, roles: Roles, log: Path | None = None, environment: dict[str, str] | None = None) -> None:
+        self._roles = roles
+        self._log = log
+        self._environment = {**os.environ, **(environment or {})}
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._deaths: dict[str, list[float]] = {}
+        self._stopping = False
+
+    def __enter__(self) -> Group:
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, self._stop)
+        for role in self._roles:
+            self._start(role)
+        return self
+
+    def _start(self, role: str) -> None:
+        command = [sys.executable, "-m", "worker", *self._roles[role]]
+        output = self._log.open("ab") if self._log else None
+        # A session of its own: Ctrl-C reaches this process alone, which stops the children in order.
+        self._children[role] = subprocess.Popen(
+            command, stdout=output, stderr=output, env=self._environment, start_new_session=True
+        )
+
+    def _stop(self, signum: int, frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def wait(self, tick: Callable[[], bool] = lambda: True) -> None:
+        """Watch the children until a signal comes or `tick` (called twice a second) says False."""
+        while not self._stopping and tick():
+            for role, child in list(self._children.items()):
+                if child.poll() is not None:
+                    self._restart(role, child.returncode)
+            time.sleep(0.5)
+
+    def _restart(self, role: str, code: int) -> None:
+        now = time.monotonic()
+        deaths = self._deaths[role] = [then for then in self._deaths.get(role, []) if now - then < 60] + [now]
+        if code == Exit.WRONG or len(deaths) > 5:
+            err.print(f"[bold red]error:[/] the {role} ended with {code} and cannot be kept running")
+            raise typer.Exit(code if code == Exit.WRONG else Exit.NOT_WELL)
+        err.print(f"the {role} ended with {code}; starting it again")
+        self._start(role)
+
+    def __exit__(self, *_: object) -> None:
+        for child in self._children.values():
+            if child.poll() is None:
+                child.terminate()
+        deadline = time.monotonic() + STOP_WITHIN
+        for role, child in self._children.items():
+            try:
+                child.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                err.print(f"the {role} did not stop in time and was killed; what it held is done again later")
+                os.killpg(child.pid, signal.SIGKILL)

@@ -1,0 +1,33 @@
+"""When a new score is worth a write. A CRM fires its own automation on every write, so most are not."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from connectors.records import ScoreField
+from worker.lifecycle.fields import VOLATILE, Plain, differing
+from worker.lifecycle.policy import Policy
+
+DECISIVE = (ScoreField.STAGE, ScoreField.BUCKET, ScoreField.STATUS)
+
+
+def cause(wanted: Plain, held: Plain, written_at: datetime | None, policy: Policy, now: datetime) -> str | None:
+    """Why `wanted` should replace `held`, or None when it should not. `written_at` is when `held` was last written."""
+    changed = set(differing(wanted, held)) - VOLATILE
+    if not changed:
+        return None
+    if ScoreField.SCORED_AT not in held:
+        return "first"
+    for field in DECISIVE:
+        if field in changed:
+            return field.value
+    if policy.materiality.points == 0:
+        return "exact"
+    before, after = held.get(ScoreField.SCORE), wanted.get(ScoreField.SCORE)
+    if ScoreField.SCORE in changed and (
+        before is None or after is None or abs(after - before) >= policy.materiality.points
+    ):
+        return "score"
+    if written_at is not None and now - written_at >= timedelta(days=policy.materiality.max_age_days):
+        return "age"
+    return None

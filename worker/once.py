@@ -1,0 +1,89 @@
+"""One whole pass in this process, without Celery: read everything, score who is due, write, and prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from connectors.errors import CrmError
+from worker.bootstrap import Process
+from worker.rescoring.batch import rescore
+from worker.store import ledger
+from worker.sync.plan import register
+from worker.sync.pull import pull
+from worker.writeback.push import push
+
+Report = Callable[[str, int], None]
+"""Told after each step: what it was, and how many rows or people it handled."""
+
+
+@dataclass(slots=True)
+class Pass:
+    """What a pass did. `problems`: by source, what stopped it; `unproved`: open or failed ledger rows that are left."""
+
+    seen: int = 0
+    scored: int = 0
+    sent: int = 0
+    verified: int = 0
+    unproved: int = 0
+    problems: dict[str, CrmError] = field(default_factory=dict)
+
+
+def sync(process: Process, report: Report) -> Pass:
+    """Pull every stream to its end, score, write and verify. A source that fails does not stop the others."""
+    result = Pass()
+    with process.engine.begin() as connection:
+        register(connection, {source: process.crm(source).streams for source in process.sources}, process.now())
+    for source in process.sources:
+        _pull(process, source, result, report)
+    _rescore(process, result, report)
+    for source in process.sources:
+        if source not in result.problems:
+            _push(process, source, result, report)
+    with process.engine.connect() as connection:
+        states = ledger.counts(connection)
+    bad = {*ledger.OPEN, ledger.State.REFUSED, ledger.State.PARKED, ledger.State.DRIFTED}
+    result.unproved = sum(n for by_state in states.values() for state, n in by_state.items() if state in bad)
+    return result
+
+
+def _pull(process: Process, source: str, result: Pass, report: Report) -> None:
+    crm = process.crm(source)
+    for stream in crm.streams:
+        drained = False
+        while not drained and source not in result.problems:
+            pulled = pull(process.engine, crm, stream, process.owner, process.now, force=True)
+            if pulled is None:  # a worker has it; what it reads is scored and written by whoever sees it first
+                break
+            drained = pulled.drained
+            result.seen += pulled.seen
+            result.verified += pulled.verified
+            report(f"read {source} {stream.name}", pulled.seen)
+            if pulled.problem is not None:
+                result.problems[source] = pulled.problem
+
+
+def _rescore(process: Process, result: Pass, report: Report) -> None:
+    basis, settings = process.basis(), process.settings
+    for partition in range(settings.partitions):
+        while (
+            done := rescore(
+                process.engine, process.arrow, basis, partition, settings.partitions, settings.rescore_every,
+                process.writable, process.now(),
+            )
+        ).people:  # fmt: skip
+            result.scored += done.people
+            report("scored people", done.people)
+
+
+def _push(process: Process, source: str, result: Pass, report: Report) -> None:
+    while source not in result.problems:
+        pushed = push(process.engine, process.crm(source), process.owner, process.now, timedelta(0), process.forget)
+        if pushed is None or not (pushed.sent or pushed.verified or pushed.problem):
+            return
+        result.sent += pushed.sent
+        result.verified += pushed.verified
+        report(f"wrote to {source}", pushed.sent)
+        if pushed.problem is not None:
+            result.problems[source] = pushed.problem

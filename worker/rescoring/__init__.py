@@ -1,0 +1,1 @@
+"""Score who is due: claim, features as of now, score, decide, record, and intend the writes that matter."""

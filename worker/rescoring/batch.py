@@ -1,0 +1,166 @@
+"""One batch of people, in one transaction: claimed, scored as of now, decided, recorded, and their writes intended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import adbc_driver_postgresql.dbapi as adbc
+from sqlalchemy import Connection, Engine
+
+from connectors.records import ScoreField
+from worker.lifecycle import fields, materiality
+from worker.lifecycle.policy import UNSCORED, Policy
+from worker.lifecycle.stage import Position, Stage, Standing, decide
+from worker.scoring.reasons import crm_text, explain_all
+from worker.scoring.rules import Ruleset
+from worker.scoring.score import MISMATCH, score_rules
+from worker.store import activities, facts, ledger, people, records, scores
+from worker.store.people import Due, Scale
+from worker.store.records import OpenRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a goal's people are scored and decided by: one rules revision and one policy revision."""
+
+    scale: Scale
+    rules: Ruleset
+    policy: Policy
+
+    @property
+    def version(self) -> str:
+        return f"rules {self.scale.rules}, policy {self.scale.policy}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rescored:
+    """What a batch did, in people and records. `mismatched`: people whose reasons did not add up; they are parked."""
+
+    people: int = 0
+    intended: int = 0
+    mismatched: int = 0
+
+
+def rescore(
+    engine: Engine,
+    arrow: adbc.Connection,
+    basis: Basis,
+    partition: int,
+    partitions: int,
+    rescore_every: timedelta,
+    writable: Mapping[str, frozenset[ScoreField]],
+    now: datetime,
+    limit: int = 1000,
+) -> Rescored:
+    """Score up to `limit` people of a partition who are due. Safe to repeat and to kill anywhere.
+
+    `writable`: by source, the fields that it has a place for; records of other sources get no writes.
+    """
+    with engine.begin() as connection:
+        due = people.claim_due(connection, basis.scale, partition, partitions, now, limit)
+        if not due:
+            return Rescored()
+        # Two machines' clocks differ; what made a person dirty must be visible to the score that clears it.
+        as_of = max(now, *(person.changed_at for person in due))
+        outcome = _score(connection, arrow, basis, due, as_of)
+        standings = [item.standing for item in outcome.values()]
+        scores.record_transitions(connection, basis.scale.goal, [t for item in outcome.values() for t in item.transition])
+        scores.save(connection, basis.scale.goal, standings)
+        intended = _intend(connection, basis, outcome, writable, as_of)
+        upcoming = activities.next_after(connection, [person.id for person in due], as_of)
+        aged = as_of + rescore_every
+        people.settle(connection, due, {p.id: min(aged, upcoming.get(p.id, aged)) for p in due})
+    return Rescored(len(due), intended, sum(s.status == MISMATCH for s in standings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    standing: scores.Standing
+    values: Mapping[str, Any]
+    transition: Sequence[tuple[int, datetime, str | None, str, str]]
+
+
+def _score(
+    connection: Connection, arrow: adbc.Connection, basis: Basis, due: Sequence[Due], as_of: datetime
+) -> dict[int, _Scored]:
+    ids = [person.id for person in due]
+    result = score_rules(facts.read(arrow, as_of, ids), as_of, basis.rules)
+    reasons = explain_all(basis.rules, result)
+    before = scores.load(connection, basis.scale.goal, ids)
+    standing = records.standings(connection, ids)
+    scored: dict[int, _Scored] = {}
+    for person, score, status in result.people.select("person_id", "score", "status").iter_rows():
+        old = before.get(person)
+        previous = Position(Stage(old.stage), old.stage_since, old.mql_at) if old else None
+        position = decide(previous, score, _standing(standing.get(person, ())), basis.policy, as_of)
+        values = fields.desired(score, status, position, crm_text(reasons.get(person, ())), basis.policy, basis.version, as_of)
+        moved = previous is None or previous.stage != position.stage
+        came_from = previous.stage.value if previous else None
+        scored[person] = _Scored(
+            scores.Standing(
+                person_id=person,
+                score=score,
+                status=status,
+                bucket=basis.policy.bucket(score).name if score is not None else UNSCORED,
+                stage=position.stage,
+                stage_since=position.since,
+                mql_at=position.mql_at,
+                as_of=as_of,
+                rules_revision=basis.scale.rules,
+                policy_revision=basis.scale.policy,
+            ),
+            values,
+            [(person, as_of, came_from, position.stage.value, position.cause)] if moved else [],
+        )
+    return scored
+
+
+def _standing(states: Iterable[str]) -> Standing:
+    """The strongest claim over all records of a person: a customer anywhere is one, disqualified only if everywhere."""
+    held = set(states)
+    if Standing.CUSTOMER in held:
+        return Standing.CUSTOMER
+    return Standing.DISQUALIFIED if held == {Standing.DISQUALIFIED} else Standing.OPEN
+
+
+def _intend(
+    connection: Connection,
+    basis: Basis,
+    outcome: Mapping[int, _Scored],
+    writable: Mapping[str, frozenset[ScoreField]],
+    as_of: datetime,
+) -> int:
+    """Open a ledger row for every open record whose fields should materially differ from what it holds or is due to."""
+    targets = [record for record in records.open_of(connection, list(outcome)) if record.ref.source in writable]
+    newest = ledger.latest(connection, [record.subject_id for record in targets])
+    intentions: list[ledger.Intention] = []
+    unwanted: list[int] = []
+    for record in targets:
+        wanted = fields.limited(outcome[record.person_id].values, writable[record.ref.source])
+        row = newest.get(record.subject_id)
+        cause = materiality.cause(
+            wanted, row.values if row else record.written, row.intended_at if row else None, basis.policy, as_of
+        )
+        if cause is None:
+            continue
+        if outcome[record.person_id].standing.status == MISMATCH:
+            continue
+        if row is not None and row.state is ledger.State.INTENDED and not row.attempts and _already(wanted, record):
+            unwanted.append(record.subject_id)
+        else:
+            intentions.append(_intention(record, wanted, cause))
+    ledger.withdraw(connection, unwanted, as_of)
+    ledger.intend(connection, intentions, basis.scale.rules, basis.scale.policy, as_of)
+    return len(intentions)
+
+
+def _already(wanted: Mapping[str, Any], record: OpenRecord) -> bool:
+    """The CRM holds it: the score went away and came back before the way out was written."""
+    return not set(fields.differing(wanted, record.written)) - fields.VOLATILE
+
+
+def _intention(record: OpenRecord, wanted: Mapping[str, Any], cause: str) -> ledger.Intention:
+    return ledger.Intention(record.subject_id, record.person_id, record.ref.source, wanted, cause)

@@ -1,0 +1,1 @@
+"""Scores with reasons that add up: pure functions of what was known."""

@@ -1,0 +1,62 @@
+"""Counting acts: per person how many there are, when the last was, and what they weigh after decay."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from worker.features.activities import KIND
+from worker.scoring.conditions import Selector, holds
+from worker.scoring.rules import Count
+
+_UNIT = 2.0**40
+"""Weights are summed as whole numbers of 2**-40, so that the order of rows cannot change a sum."""
+
+
+def found(activities: pl.DataFrame, selector: Selector, as_of: datetime) -> pl.DataFrame:
+    """The rows that `selector` selects: person_id, second, n. Ages are taken in whole seconds of the act."""
+    kinds = pl.Series(selector.kinds, dtype=KIND)
+    chosen = pl.col("kind").is_in(kinds.implode())
+    if selector.within is not None:
+        chosen &= pl.col("second") > as_of.timestamp() - selector.within.total_seconds()
+    rows = activities.filter(chosen)
+    for test in selector.detail:
+        rows = rows.filter(holds(test, as_of))
+    rows = rows.select("person_id", "second", "n")
+    if selector.once_per is None:
+        return rows
+    span = pl.col("second") // int(selector.once_per.total_seconds())
+    newest = rows.group_by("person_id", span.alias("span")).agg(pl.col("second").max())
+    return newest.select("person_id", "second", n=pl.lit(1, pl.UInt32))
+
+
+def tally(rows: pl.DataFrame, count: Count, as_of: datetime) -> pl.DataFrame:
+    """One row a person with any: person_id, found u32, last (second of the epoch), weight f64.
+
+    An act weighs 1, or with a half-life 2 ** (-age / half-life); of more than `at_most` acts the newest weigh.
+    """
+    person = rows.group_by("person_id")
+    counts = person.agg(found=pl.col("n").sum(), last=pl.col("second").max())
+    if count.half_life is None:
+        return counts.with_columns(weight=pl.col("found").clip(upper_bound=count.at_most).cast(pl.Float64))
+    if (counts.get_column("found").max() or 0) > count.at_most:  # type: ignore[operator]
+        rows = _newest(rows, count.at_most)
+    weighed = rows.group_by("person_id").agg(
+        weight=(_decay(count.half_life, as_of) * pl.col("n")).sum().cast(pl.Float64) / _UNIT
+    )
+    return counts.join(weighed, on="person_id", how="left")
+
+
+def _decay(half_life: timedelta, as_of: datetime) -> pl.Expr:
+    age = as_of.timestamp() - pl.col("second")
+    return ((age * (-math.log(2) / half_life.total_seconds())).exp() * _UNIT).round().cast(pl.Int64)
+
+
+def _newest(rows: pl.DataFrame, at_most: int) -> pl.DataFrame:
+    """The newest `at_most` acts of each person; a second with several acts may count in part."""
+    newest_first = rows.sort("person_id", "second", descending=[False, True])
+    before = pl.col("n").cum_sum().over("person_id") - pl.col("n")
+    counted = (pl.lit(at_most, pl.Int64) - before.cast(pl.Int64)).clip(0, pl.col("n"))
+    return newest_first.with_columns(n=counted).filter(pl.col("n") > 0)

@@ -1,0 +1,125 @@
+"""Deals, the people on them, and every change of their stage."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from connectors.records import Outcome, RecordRef
+from worker.store.database import as_json
+
+_ROWS = """jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
+    source text, object text, key text, account_id bigint, status text, stage text, amount double precision,
+    created_at timestamptz, modified_at timestamptz, closed_at timestamptz, known_at timestamptz, people bigint[])"""
+
+
+def save(
+    connection: Connection, outcomes: Sequence[Outcome], subjects: Mapping[RecordRef, int], known_at: Mapping[RecordRef, datetime]
+) -> set[int]:
+    """Store deals unless what is stored is newer; returns the subjects on those whose status, stage or people changed."""
+    rows = as_json(
+        {
+            "source": o.ref.source,
+            "object": o.ref.object,
+            "key": o.ref.id,
+            "account_id": subjects[o.account] if o.account else None,
+            "status": o.status,
+            "stage": o.stage,
+            "amount": o.amount,
+            "created_at": o.created_at,
+            "modified_at": o.modified_at,
+            "closed_at": o.closed_at,
+            "known_at": known_at[o.ref],
+            "people": sorted(subjects[person] for person in o.people),
+        }
+        for o in sorted(outcomes, key=lambda o: o.ref)
+    )
+    changed = connection.execute(
+        text(f"""
+        INSERT INTO outcome AS o (source, object, key, account_id, status, stage, amount, created_at, modified_at,
+                                  closed_at, known_at)
+        SELECT source, object, key, account_id, status, stage, amount, created_at, modified_at, closed_at, known_at
+        FROM {_ROWS}
+        ON CONFLICT (source, object, key) DO UPDATE SET
+            account_id = excluded.account_id, status = excluded.status, stage = excluded.stage,
+            amount = excluded.amount, modified_at = excluded.modified_at, closed_at = excluded.closed_at,
+            deleted_at = NULL
+        WHERE o.modified_at <= excluded.modified_at
+          AND (o.account_id, o.status, o.stage, o.amount, o.closed_at, o.deleted_at)
+              IS DISTINCT FROM (excluded.account_id, excluded.status, excluded.stage, excluded.amount,
+                                excluded.closed_at, NULL)
+        RETURNING o.id
+        """),
+        {"rows": rows},
+    ).scalars()
+    ids = list(changed)
+    connection.execute(
+        text("""
+        INSERT INTO outcome_change (outcome_id, status, stage, amount, occurred_at, known_at)
+        SELECT id, status, stage, amount, modified_at, greatest(known_at, modified_at) FROM outcome WHERE id = ANY(:ids)
+        ON CONFLICT DO NOTHING
+        """),
+        {"ids": ids},
+    )
+    return _people(connection, rows, ids)
+
+
+def _people(connection: Connection, rows: str, changed: Sequence[int]) -> set[int]:
+    wanted = f"""
+        SELECT o.id AS outcome_id, unnest(w.people) AS subject_id FROM outcome o JOIN {_ROWS} USING (source, object, key)
+    """
+    removed = connection.execute(
+        text(f"""
+        DELETE FROM outcome_person op USING outcome o JOIN {_ROWS} USING (source, object, key)
+        WHERE op.outcome_id = o.id AND NOT op.subject_id = ANY(w.people) RETURNING op.subject_id
+        """),
+        {"rows": rows},
+    ).scalars()
+    touched = set(removed)
+    touched.update(
+        connection.execute(
+            text(f"INSERT INTO outcome_person {wanted} ON CONFLICT DO NOTHING RETURNING subject_id"), {"rows": rows}
+        ).scalars()
+    )
+    touched.update(
+        connection.execute(
+            text("SELECT subject_id FROM outcome_person WHERE outcome_id = ANY(:ids)"), {"ids": list(changed)}
+        ).scalars()
+    )
+    return touched
+
+
+def mark_deleted(connection: Connection, deleted: Mapping[RecordRef, datetime]) -> set[int]:
+    """Returns the subjects on the deals that are gone."""
+    rows = connection.execute(
+        text("""
+        WITH gone AS (
+            UPDATE outcome o SET deleted_at = w.at
+            FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (source text, object text, key text, at timestamptz)
+            WHERE (o.source, o.object, o.key) = (w.source, w.object, w.key) AND o.deleted_at IS NULL
+            RETURNING o.id
+        )
+        SELECT op.subject_id FROM outcome_person op JOIN gone ON gone.id = op.outcome_id
+        """),
+        {
+            "rows": as_json(
+                {"source": r.source, "object": r.object, "key": r.id, "at": at} for r, at in deleted.items()
+            )
+        },
+    )
+    return set(rows.scalars())
+
+
+def refs(connection: Connection, candidates: Collection[RecordRef]) -> set[RecordRef]:
+    """Those of the references that are deals known here."""
+    rows = connection.execute(
+        text("""
+        SELECT o.source, o.object, o.key FROM outcome o
+        JOIN jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (source text, object text, key text)
+        USING (source, object, key)
+        """),
+        {"rows": as_json({"source": r.source, "object": r.object, "key": r.id} for r in candidates)},
+    )
+    return {RecordRef(*row) for row in rows}

@@ -1,0 +1,149 @@
+"""CRM rows of people and accounts as last seen, and the history of every attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from connectors.records import RecordRef
+from worker.store.database import as_json
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """What is known of one CRM row. Attributes are in their textual form."""
+
+    kind: str
+    state: str
+    email: str | None
+    name: str | None
+    account_id: int | None
+    attributes: Mapping[str, str]
+    written: Mapping[str, Any]
+    created_at: datetime
+    modified_at: datetime
+    deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRecord:
+    """A record that scores are written to."""
+
+    subject_id: int
+    person_id: int
+    ref: RecordRef
+    written: Mapping[str, Any]
+
+
+def load(connection: Connection, subjects: Collection[int]) -> Mapping[int, StoredRecord]:
+    rows = connection.execute(
+        text("""
+        SELECT subject_id, kind, state, email, name, account_id, attributes, written, created_at, modified_at, deleted_at
+        FROM record WHERE subject_id = ANY(:ids)
+        """),
+        {"ids": list(subjects)},
+    )
+    return {row[0]: StoredRecord(*row[1:]) for row in rows}
+
+
+def save(connection: Connection, records: Mapping[int, StoredRecord], known_at: datetime) -> None:
+    """Insert or replace; the caller has made sure that none of them is older than what is stored."""
+    rows = as_json(
+        {
+            "subject_id": subject,
+            "kind": r.kind,
+            "state": r.state,
+            "email": r.email,
+            "name": r.name,
+            "account_id": r.account_id,
+            "attributes": dict(r.attributes),
+            "written": dict(r.written),
+            "created_at": r.created_at,
+            "modified_at": r.modified_at,
+            "deleted_at": r.deleted_at,
+        }
+        for subject, r in sorted(records.items())
+    )
+    connection.execute(
+        text("""
+        INSERT INTO record (subject_id, kind, state, email, name, account_id, attributes, written,
+                            created_at, modified_at, deleted_at, known_at)
+        SELECT w.*, :known_at FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
+            subject_id bigint, kind text, state text, email text, name text, account_id bigint, attributes jsonb,
+            written jsonb, created_at timestamptz, modified_at timestamptz, deleted_at timestamptz)
+        ON CONFLICT (subject_id) DO UPDATE SET
+            state = excluded.state, email = excluded.email, name = excluded.name, account_id = excluded.account_id,
+            attributes = excluded.attributes, written = excluded.written, modified_at = excluded.modified_at,
+            deleted_at = excluded.deleted_at
+        """),
+        {"rows": rows, "known_at": known_at},
+    )
+
+
+def append_attributes(
+    connection: Connection, changes: Iterable[tuple[int, str, str | None, datetime, datetime]]
+) -> None:
+    """Append (subject, name, value, occurred_at, known_at) facts. A repeated one changes nothing."""
+    connection.execute(
+        text("""
+        INSERT INTO attribute (subject_id, name, value, occurred_at, known_at)
+        SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
+            subject_id bigint, name text, value text, occurred_at timestamptz, known_at timestamptz)
+        ON CONFLICT DO NOTHING
+        """),
+        {
+            "rows": as_json(
+                {"subject_id": s, "name": n, "value": v, "occurred_at": o, "known_at": k} for s, n, v, o, k in changes
+            )
+        },
+    )
+
+
+def mark_deleted(connection: Connection, deleted: Mapping[int, datetime]) -> set[int]:
+    """Returns the subjects that were not deleted before."""
+    rows = connection.execute(
+        text("""
+        UPDATE record r SET deleted_at = w.at
+        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (id bigint, at timestamptz)
+        WHERE r.subject_id = w.id AND r.deleted_at IS NULL
+        RETURNING r.subject_id
+        """),
+        {"rows": as_json({"id": i, "at": at} for i, at in deleted.items())},
+    )
+    return set(rows.scalars())
+
+
+def open_of(connection: Connection, people: Sequence[int]) -> Sequence[OpenRecord]:
+    """The records of these people that scores go to: open and not deleted."""
+    rows = connection.execute(
+        text("""
+        SELECT s.id, s.person_id, s.source, s.object, s.key, r.written
+        FROM subject s JOIN record r ON r.subject_id = s.id
+        WHERE s.person_id = ANY(:ids) AND r.kind = 'person' AND r.state = 'open' AND r.deleted_at IS NULL
+        ORDER BY s.id
+        """),
+        {"ids": list(people)},
+    )
+    return [OpenRecord(r.id, r.person_id, RecordRef(r.source, r.object, r.key), r.written) for r in rows]
+
+
+def standings(connection: Connection, people: Sequence[int]) -> Mapping[int, frozenset[str]]:
+    """For each person the states of all records that are not deleted, and `customer` where a deal of theirs is won."""
+    rows = connection.execute(
+        text("""
+        SELECT s.person_id, array_agg(DISTINCT x.state) AS states
+        FROM subject s CROSS JOIN LATERAL (
+            SELECT r.state FROM record r WHERE r.subject_id = s.id AND r.kind = 'person' AND r.deleted_at IS NULL
+            UNION
+            SELECT 'customer' FROM outcome_person op JOIN outcome o ON o.id = op.outcome_id
+            WHERE op.subject_id = s.id AND o.status = 'won' AND o.deleted_at IS NULL
+        ) x
+        WHERE s.person_id = ANY(:ids) GROUP BY s.person_id
+        """),
+        {"ids": list(people)},
+    )
+    return {row.person_id: frozenset(row.states) for row in rows}

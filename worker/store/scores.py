@@ -1,0 +1,130 @@
+"""Scores as they stand, their history where something shown changed, and every change of stage."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from worker.store.database import as_json
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A person's score for one goal."""
+
+    person_id: int
+    score: int | None
+    status: str
+    bucket: str
+    stage: str
+    stage_since: datetime
+    mql_at: datetime | None
+    as_of: datetime
+    rules_revision: int
+    policy_revision: int
+
+
+_COLUMNS = "person_id, score, status, bucket, stage, stage_since, mql_at, as_of, rules_revision, policy_revision"
+
+
+def load(connection: Connection, goal: str, people: Collection[int]) -> Mapping[int, Standing]:
+    rows = connection.execute(
+        text(f"SELECT {_COLUMNS} FROM score WHERE goal = :goal AND person_id = ANY(:ids)"),
+        {"goal": goal, "ids": list(people)},
+    )
+    return {row.person_id: Standing(*row) for row in rows}
+
+
+def save(connection: Connection, goal: str, standings: Sequence[Standing]) -> None:
+    """Replace how these people stand, and append to the history where the score, bucket, stage or revision differs."""
+    rows = {
+        "goal": goal,
+        "rows": as_json({name: getattr(s, name) for name in Standing.__slots__} for s in standings),
+    }
+    recordset = """jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
+        person_id bigint, score smallint, status text, bucket text, stage text, stage_since timestamptz,
+        mql_at timestamptz, as_of timestamptz, rules_revision int, policy_revision int)"""
+    connection.execute(
+        text(f"""
+        INSERT INTO score_history (goal, person_id, as_of, score, status, bucket, stage, rules_revision, policy_revision)
+        SELECT :goal, w.person_id, w.as_of, w.score, w.status, w.bucket, w.stage, w.rules_revision, w.policy_revision
+        FROM {recordset} LEFT JOIN score s ON s.goal = :goal AND s.person_id = w.person_id
+        WHERE (s.score, s.status, s.bucket, s.stage, s.rules_revision, s.policy_revision)
+              IS DISTINCT FROM (w.score, w.status, w.bucket, w.stage, w.rules_revision, w.policy_revision)
+        ON CONFLICT (goal, person_id, as_of) DO UPDATE SET
+            score = excluded.score, status = excluded.status, bucket = excluded.bucket, stage = excluded.stage,
+            rules_revision = excluded.rules_revision, policy_revision = excluded.policy_revision
+        """),
+        rows,
+    )
+    connection.execute(
+        text(f"""
+        INSERT INTO score (goal, {_COLUMNS}) SELECT :goal, {_COLUMNS.replace(", ", ", w.").replace("person_id", "w.person_id", 1)}
+        FROM {recordset} ORDER BY w.person_id
+        ON CONFLICT (goal, person_id) DO UPDATE SET
+            score = excluded.score, status = excluded.status, bucket = excluded.bucket, stage = excluded.stage,
+            stage_since = excluded.stage_since, mql_at = excluded.mql_at, as_of = excluded.as_of,
+            rules_revision = excluded.rules_revision, policy_revision = excluded.policy_revision
+        """),
+        rows,
+    )
+
+
+def record_transitions(
+    connection: Connection, goal: str, transitions: Sequence[tuple[int, datetime, str | None, str, str]]
+) -> None:
+    """Append (person, at, from stage, to stage, cause). A repeated one changes nothing."""
+    connection.execute(
+        text("""
+        INSERT INTO transition (goal, person_id, at, from_stage, to_stage, cause)
+        SELECT :goal, person, at, from_stage, to_stage, cause FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
+            person bigint, at timestamptz, from_stage text, to_stage text, cause text)
+        ON CONFLICT DO NOTHING
+        """),
+        {
+            "goal": goal,
+            "rows": as_json(
+                {"person": p, "at": at, "from_stage": was, "to_stage": now, "cause": c} for p, at, was, now, c in transitions
+            ),
+        },
+    )
+
+
+def ensure_partitions(connection: Connection, now: datetime) -> None:
+    """Make the history's partitions of this month and the next; rows of other months lie in the default one."""
+    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    for _ in range(2):
+        following = (first + timedelta(days=32)).replace(day=1)
+        name = f"score_history_{first:%Y_%m}"
+        exists = connection.execute(text("SELECT to_regclass(:name)"), {"name": name}).scalar()
+        if exists is None:
+            # The bounds are two dates that were computed here; identifiers and bounds take no parameters.
+            connection.execute(
+                text(
+                    f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF score_history "
+                    f"FOR VALUES FROM ('{first:%Y-%m-%d}+00') TO ('{following:%Y-%m-%d}+00')"
+                )
+            )
+        first = following
+
+
+def history(connection: Connection, goal: str, person: int, limit: int = 20) -> Sequence[Any]:
+    return connection.execute(
+        text("""
+        SELECT as_of, score, status, bucket, stage, rules_revision, policy_revision
+        FROM score_history WHERE goal = :goal AND person_id = :person ORDER BY as_of DESC LIMIT :limit
+        """),
+        {"goal": goal, "person": person, "limit": limit},
+    ).all()
+
+
+def buckets(connection: Connection, goal: str) -> Mapping[str, int]:
+    """People by bucket."""
+    rows = connection.execute(
+        text("SELECT bucket, count(*) AS n FROM score WHERE goal = :goal GROUP BY bucket"), {"goal": goal}
+    )
+    return {row.bucket: row.n for row in rows}

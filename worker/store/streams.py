@@ -1,0 +1,153 @@
+"""Leases and cursors: one owner a stream, fenced by an epoch, and nothing stored by a stale one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from connectors.port import Cursor
+from worker.store.database import as_json
+
+PUSH = "push"
+"""The stream of writes: one writer a CRM account, so that two writes of one record cannot overtake each other."""
+
+
+class LeaseLost(Exception):
+    """Another process owns the stream now; whatever this one read is dropped, and read again by the owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    source: str
+    name: str
+    epoch: int
+    cursor: Cursor | None
+    complete_due: bool
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    source: str
+    name: str
+    complete_at: datetime | None
+    succeeded_at: datetime | None
+    due_at: datetime
+    attempts: int
+    problem_code: str | None
+    problem: str | None
+
+
+def ensure(connection: Connection, streams: Iterable[tuple[str, str]], now: datetime) -> None:
+    """Make a row for each (source, name) that has none."""
+    connection.execute(
+        text("""
+        INSERT INTO stream (source, name, due_at, complete_due_at)
+        SELECT source, name, :now, :now FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS s (source text, name text)
+        ORDER BY source, name
+        ON CONFLICT DO NOTHING
+        """),
+        {"rows": as_json({"source": s, "name": n} for s, n in streams), "now": now},
+    )
+
+
+def due(connection: Connection, sources: Sequence[str], now: datetime) -> Sequence[tuple[str, str]]:
+    """The pull streams of these sources whose time has come and that nobody holds."""
+    rows = connection.execute(
+        text("""
+        SELECT source, name FROM stream
+        WHERE source = ANY(:sources) AND name <> :push AND least(due_at, complete_due_at) <= :now
+          AND (lease_until IS NULL OR lease_until <= :now)
+        ORDER BY least(due_at, complete_due_at)
+        """),
+        {"sources": list(sources), "push": PUSH, "now": now},
+    )
+    return [(row.source, row.name) for row in rows]
+
+
+def take(
+    connection: Connection, source: str, name: str, owner: str, now: datetime, length: timedelta, *, force: bool = False
+) -> Lease | None:
+    """Lease a stream that is due (or any, with `force`); None when somebody holds it or there is nothing to do."""
+    row = connection.execute(
+        text("""
+        UPDATE stream SET owner = :owner, lease_until = :until, epoch = epoch + 1, attempts = attempts + 1
+        WHERE source = :source AND name = :name AND (lease_until IS NULL OR lease_until <= :now)
+          AND (:force OR least(due_at, complete_due_at) <= :now)
+        RETURNING epoch, cursor, complete_due_at <= :now AS complete_due, attempts
+        """),
+        {"owner": owner, "until": now + length, "source": source, "name": name, "now": now, "force": force},
+    ).one_or_none()
+    return row and Lease(source, name, row.epoch, row.cursor, row.complete_due or force, row.attempts)
+
+
+def hold(connection: Connection, lease: Lease, now: datetime, length: timedelta) -> None:
+    """Lock the stream for this transaction and prolong the lease. Raises `LeaseLost`."""
+    held = connection.execute(
+        text("""
+        UPDATE stream SET lease_until = :until
+        WHERE source = :source AND name = :name AND epoch = :epoch AND lease_until IS NOT NULL
+        """),
+        {"until": now + length, "source": lease.source, "name": lease.name, "epoch": lease.epoch},
+    )
+    if held.rowcount != 1:
+        raise LeaseLost(f"{lease.source}/{lease.name}: epoch {lease.epoch} is no longer the owner's")
+
+
+def store_cursor(connection: Connection, lease: Lease, cursor: Cursor) -> None:
+    """Move the cursor; in the transaction that stores what was read, after `hold`."""
+    connection.execute(
+        text("UPDATE stream SET cursor = CAST(:cursor AS jsonb) WHERE source = :source AND name = :name"),
+        {"cursor": as_json(cursor), "source": lease.source, "name": lease.name},
+    )
+
+
+def release(
+    connection: Connection,
+    lease: Lease,
+    now: datetime,
+    due_at: datetime,
+    complete_due_at: datetime | None = None,
+    complete_at: datetime | None = None,
+) -> None:
+    """Give the stream back after a success. `complete_at`: the complete tier was drained by a read begun then."""
+    connection.execute(
+        text("""
+        UPDATE stream SET owner = NULL, lease_until = NULL, attempts = 0, succeeded_at = :now, due_at = :due_at,
+               complete_due_at = coalesce(:complete_due_at, complete_due_at),
+               complete_at = coalesce(:complete_at, complete_at), problem_code = NULL, problem = NULL
+        WHERE source = :source AND name = :name AND epoch = :epoch
+        """),
+        _release(lease, due_at) | {"now": now, "complete_due_at": complete_due_at, "complete_at": complete_at},
+    )
+
+
+def fail(connection: Connection, lease: Lease, code: str, problem: str, due_at: datetime) -> None:
+    """Give the stream back after a failure, to be tried again at `due_at`; the cursor stays."""
+    connection.execute(
+        text("""
+        UPDATE stream SET owner = NULL, lease_until = NULL, problem_code = :code, problem = :problem,
+               due_at = :due_at, complete_due_at = greatest(complete_due_at, :due_at)
+        WHERE source = :source AND name = :name AND epoch = :epoch
+        """),
+        _release(lease, due_at) | {"code": code, "problem": problem},
+    )
+
+
+def _release(lease: Lease, due_at: datetime) -> dict[str, Any]:
+    return {"source": lease.source, "name": lease.name, "epoch": lease.epoch, "due_at": due_at}
+
+
+def status(connection: Connection) -> Sequence[StreamStatus]:
+    rows = connection.execute(
+        text("""
+        SELECT source, name, complete_at, succeeded_at, due_at, attempts, problem_code, problem
+        FROM stream ORDER BY source, name = :push, name
+        """),
+        {"push": PUSH},
+    )
+    return [StreamStatus(*row) for row in rows]

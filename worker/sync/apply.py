@@ -1,0 +1,250 @@
+"""A page of what a CRM holds becomes facts about people: one transaction, safe to repeat.
+
+Appends only what is new, so a page that comes again (an overlap, a redelivery, a fast read before the complete one, our
+own write coming back) changes nothing and makes nobody dirty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from connectors.port import Page
+from connectors.records import AccountRecord, Activity, Deletion, LeadRecord, RecordRef
+from worker.lifecycle import fields
+from worker.people import identity, inputs
+from worker.store import activities, erasures, ledger, outcomes, people, records, subjects
+from worker.store.records import StoredRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a page changed. `verified` counts writes of ours that it showed to have landed."""
+
+    seen: int = 0
+    dirtied: int = 0
+    verified: int = 0
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What a page says about who is who. A subject that is merely mentioned keeps what its own record stated before."""
+
+    mentioned: Mapping[int, frozenset[str]]
+    stated: dict[int, frozenset[str]] = field(default_factory=dict)
+    renamed: set[int] = field(default_factory=set)
+
+
+def apply(connection: Connection, page: Page, now: datetime) -> Applied:
+    """Store a page's facts as known at `now` (or, in a backfill, since the CRM recorded them)."""
+    if not len(page):
+        return Applied()
+    page = _without_erased(connection, page)
+    ids = subjects.ensure(connection, set(_references(page)))
+    evidence = Evidence(mentioned={subject: identity.keys(ref, None) for ref, subject in ids.items()})
+    touched = _save_records(connection, page, ids, evidence, now)
+    touched |= _save_activities(connection, page, ids, now)
+    touched |= _save_outcomes(connection, page, ids, now)
+    touched |= _delete(connection, page.deletions, ids, evidence, now)
+    dirty, joined = _identify(connection, evidence, now)
+    dirty |= people.of_subjects(connection, touched)
+    people.lock(connection, dirty | {old for old, _ in joined})
+    people.absorb(connection, joined)
+    if erased := [deletion.ref for deletion in page.deletions if deletion.erased]:
+        dirty |= erasures.erase(connection, erased, now)
+    written = {ids[lead.ref]: fields.plain(lead.written) for lead in page.leads if lead.written and lead.ref in ids}
+    return Applied(
+        seen=len(page),
+        dirtied=people.mark_dirty(connection, dirty, now),
+        verified=ledger.verify_seen(connection, written, now),
+    )
+
+
+def _without_erased(connection: Connection, page: Page) -> Page:
+    """Nothing of an erased record, and no older event of an erased address, gets in again."""
+    gone = erasures.erased(connection, set(_references(page)))
+    if not gone:
+        return page
+
+    def allowed(activity: Activity) -> Activity | None:
+        left = tuple(p for p in activity.people if p not in gone or (p.object == "email" and activity.occurred_at > gone[p]))
+        return replace(activity, people=left) if left else None
+
+    return replace(
+        page,
+        leads=[lead for lead in page.leads if lead.ref not in gone],
+        activities=[kept for activity in page.activities if (kept := allowed(activity))],
+        outcomes=[replace(o, people=tuple(p for p in o.people if p not in gone)) for o in page.outcomes],
+        deletions=[deletion for deletion in page.deletions if deletion.ref not in gone],
+    )
+
+
+def _references(page: Page) -> Iterable[RecordRef]:
+    for lead in page.leads:
+        yield lead.ref
+        if lead.account:
+            yield lead.account
+    for account in page.accounts:
+        yield account.ref
+    for activity in page.activities:
+        yield from activity.people
+    for outcome in page.outcomes:
+        yield from outcome.people
+        if outcome.account:
+            yield outcome.account
+    for deletion in page.deletions:
+        if deletion.merged_into:
+            yield from (deletion.ref, deletion.merged_into)
+        elif deletion.erased:
+            yield deletion.ref
+
+
+def _save_records(
+    connection: Connection,
+    page: Page,
+    ids: Mapping[RecordRef, int],
+    evidence: Evidence,
+    now: datetime,
+) -> set[int]:
+    """Upsert people and accounts that are not older than what is stored; returns the subjects with changed inputs."""
+    incoming: dict[int, LeadRecord | AccountRecord] = {}
+    for record in sorted([*page.accounts, *page.leads], key=lambda r: r.modified_at):
+        incoming[ids[record.ref]] = record
+    stored = records.load(connection, incoming)
+    saved: dict[int, StoredRecord] = {}
+    history: list[tuple[int, str, str | None, datetime, datetime]] = []
+    touched: set[int] = set()
+    for subject, record in incoming.items():
+        old = stored.get(subject)
+        if old is not None and _is_older(record.modified_at, old):
+            continue
+        new = _stored(record, ids)
+        if isinstance(record, LeadRecord):
+            evidence.stated[subject] = identity.keys(record.ref, record.email, record.same_as)
+        if old is None or old.name != new.name:
+            evidence.renamed.add(subject)
+        known_at = min(record.modified_at, now) if page.backfill and old is None else now
+        before = old.attributes if old is not None else {}
+        differing = [
+            (subject, name, value, record.modified_at, known_at) for name, value in inputs.changes(before, new.attributes)
+        ]
+        history += differing
+        if old != new:
+            saved[subject] = new
+        if old is None or differing or _inputs(old) != _inputs(new):
+            touched.add(subject)
+    records.save(connection, saved, now)
+    records.append_attributes(connection, history)
+    return touched
+
+
+def _is_older(modified_at: datetime, stored: StoredRecord) -> bool:
+    return modified_at < stored.modified_at or (stored.deleted_at is not None and modified_at <= stored.deleted_at)
+
+
+def _stored(record: LeadRecord | AccountRecord, ids: Mapping[RecordRef, int]) -> StoredRecord:
+    if isinstance(record, AccountRecord):
+        attributes = inputs.texts(record.attributes)
+        return StoredRecord("account", "open", None, record.name, None, attributes, {}, record.created_at, record.modified_at)
+    return StoredRecord(
+        kind="person",
+        state=record.state,
+        email=record.email,
+        name=record.name,
+        account_id=ids[record.account] if record.account else None,
+        attributes=inputs.of_lead(record),
+        written=fields.plain(record.written),
+        created_at=record.created_at,
+        modified_at=record.modified_at,
+    )
+
+
+def _inputs(record: StoredRecord) -> tuple[object, ...]:
+    return record.state, record.account_id, record.deleted_at
+
+
+def _save_activities(connection: Connection, page: Page, ids: Mapping[RecordRef, int], now: datetime) -> set[int]:
+    """Append new activities and new versions of edited ones; returns the subjects whose past or present changed."""
+    incoming: dict[tuple[RecordRef, int], tuple[activities.Version, datetime]] = {}
+    for activity in page.activities:
+        known_at = min(activity.recorded_at, now) if page.backfill else now
+        version = activities.Version(activity.kind, activity.detail, activity.occurred_at)
+        for person in activity.people:
+            incoming[activity.ref, ids[person]] = (version, known_at)
+    standing = activities.current(connection, {activity.ref for activity in page.activities})
+    changed = {part: new for part, new in incoming.items() if standing.get(part) != new[0]}
+    outdated = {part for part in standing if part in changed or part not in incoming}
+    activities.retract(connection, outdated, now)
+    # An edit is known from now on, even in a backfill: before, the old version was what one knew.
+    activities.append(
+        connection, {part: (new, now if part in outdated else at) for part, (new, at) in changed.items()}
+    )
+    return {subject for _, subject in changed.keys() | outdated}
+
+
+def _save_outcomes(connection: Connection, page: Page, ids: Mapping[RecordRef, int], now: datetime) -> set[int]:
+    if not page.outcomes:
+        return set()
+    newest = {outcome.ref: outcome for outcome in sorted(page.outcomes, key=lambda o: o.modified_at)}
+    known_at = {o.ref: min(o.modified_at, now) if page.backfill else now for o in newest.values()}
+    return outcomes.save(connection, list(newest.values()), ids, known_at)
+
+
+def _delete(
+    connection: Connection,
+    deletions: Iterable[Deletion],
+    ids: Mapping[RecordRef, int],
+    evidence: Evidence,
+    now: datetime,
+) -> set[int]:
+    """Records, activities or deals that are gone. What a merged record did counts for the one that it became."""
+    gone = {deletion.ref: deletion for deletion in deletions}
+    if not gone:
+        return set()
+    known = {**subjects.find(connection, gone.keys()), **{ref: ids[ref] for ref in gone if ref in ids}}
+    new = records.mark_deleted(connection, {known[ref]: d.deleted_at for ref, d in gone.items() if ref in known})
+    standing = subjects.claims(connection, known.values())
+    for ref, deletion in gone.items():
+        if ref in known and deletion.merged_into:
+            subject = known[ref]
+            before = evidence.stated.get(subject) or standing.get(subject, frozenset())
+            evidence.stated[subject] = before | identity.keys(ref, None, (deletion.merged_into,))
+    lost = set(activities.current(connection, gone.keys()))
+    activities.retract(connection, lost, now)
+    touched = {subject for _, subject in lost} | new
+    return touched | outcomes.mark_deleted(connection, {ref: d.deleted_at for ref, d in gone.items()})
+
+
+def _identify(
+    connection: Connection, evidence: Evidence, now: datetime
+) -> tuple[set[int], list[tuple[int, int]]]:
+    """Store the evidence and recompute the persons concerned.
+
+    Returns the persons whose facts are now others, and those that ceased to be, each with the one that it became.
+    """
+    standing = subjects.claims(connection, evidence.mentioned.keys() | evidence.stated.keys())
+    made = {(s, key) for s, keys in evidence.mentioned.items() if s not in standing for key in keys}
+    withdrawn: set[tuple[int, str]] = set()
+    for subject, keys in evidence.stated.items():
+        before = standing.get(subject, frozenset())
+        made |= {(subject, key) for key in keys - before}
+        withdrawn |= {(subject, key) for key in before - keys}
+    concerned = evidence.renamed | {subject for subject, _ in made | withdrawn}
+    if not concerned:
+        return set(), []
+    subjects.lock_identity(connection)
+    subjects.revise_claims(connection, made, withdrawn, now)
+    nodes, before_person = subjects.component(connection, concerned)
+    after_person = identity.resolve(nodes)
+    moved = {subject: person for subject, person in after_person.items() if person != before_person[subject]}
+    subjects.assign(connection, moved)
+    alive = {person for person in after_person.values() if person is not None}
+    changed = {person for subject in moved for person in (moved[subject], before_person[subject]) if person is not None}
+    people.ensure(connection, changed & alive, now)
+    joined = {
+        (was, became) for s, became in moved.items() if (was := before_person[s]) and became and was not in alive
+    }
+    return changed & alive, sorted(joined)

@@ -1,0 +1,56 @@
+"""What is due, as wake-ups. A wake-up carries no work: whoever gets it asks the database, and a lost one is sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from connectors.port import Stream
+from worker.store import ledger, people, scores, streams
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    source: str
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rescore:
+    partition: int
+
+
+WakeUp = Pull | Push | Rescore
+
+
+def register(connection: Connection, sources: Mapping[str, Sequence[Stream]], now: datetime) -> None:
+    """Make sure that every configured stream has its row, and the history its partitions."""
+    rows = [(source, stream.name) for source, its in sources.items() for stream in its]
+    streams.ensure(connection, [*rows, *((source, streams.PUSH) for source in sources)], now)
+    scores.ensure_partitions(connection, now)
+
+
+def plan(
+    connection: Connection,
+    sources: Sequence[str],
+    scale: people.Scale,
+    partitions: int,
+    verify_after: timedelta,
+    now: datetime,
+) -> Iterator[WakeUp]:
+    """Everything that is due at `now`."""
+    for source, stream in streams.due(connection, sources, now):
+        yield Pull(source, stream)
+    for partition in people.due_partitions(connection, scale, partitions, now):
+        yield Rescore(partition)
+    for source in ledger.due_sources(connection, now, now - verify_after):
+        if source in sources:
+            yield Push(source)

@@ -1,0 +1,103 @@
+"""The tasks: each names its queue and calls one use case. A wake-up that comes late, twice or never does no harm."""
+
+from __future__ import annotations
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from worker.app import app
+from worker.sync import plan as planning
+
+log = structlog.get_logger(__name__)
+
+WAKE_UP = {"ignore_result": True, "expires": 60}
+
+
+@app.task(name="leadgauge.plan", queue="plan", **WAKE_UP)
+def plan() -> None:
+    """Wake whatever is due. Scheduled by beat."""
+    process = app.current()
+    with process.engine.begin() as connection:
+        scale = process.scale(connection)
+        settings = process.settings
+        due = list(
+            planning.plan(
+                connection, process.sources, scale, settings.partitions, settings.verify_after, process.now()
+            )
+        )
+    for wake_up in due:
+        wake(wake_up)
+
+
+@app.task(name="leadgauge.pull", queue="sync", **WAKE_UP)
+def pull(source: str, stream: str) -> None:
+    """Read one stream of one CRM account."""
+    from worker.sync.pull import pull as read
+
+    process = app.current()
+    crm = process.crm(source)
+    spec = next((s for s in crm.streams if s.name == stream), None)
+    result = read(process.engine, crm, spec, process.owner, process.now) if spec else None
+    if result is None:
+        return
+    log.info("pulled", action="pull", source=source, stream=stream, pages=result.pages, seen=result.seen,
+             dirtied=result.dirtied, verified=result.verified, problem=_named(result.problem))  # fmt: skip
+    if not result.drained and result.problem is None:
+        wake(planning.Pull(source, stream))
+    if result.dirtied:
+        for partition in range(process.settings.partitions):
+            wake(planning.Rescore(partition))
+
+
+@app.task(name="leadgauge.rescore", queue="compute", **WAKE_UP)
+def rescore(partition: int) -> None:
+    """Score the people of one partition who are due."""
+    from worker.rescoring.batch import rescore as score
+
+    process = app.current()
+    settings = process.settings
+    try:
+        result = score(
+            process.engine, process.arrow, process.basis(), partition, settings.partitions, settings.rescore_every,
+            process.writable, process.now(),
+        )  # fmt: skip
+    except (OperationalError, OSError):
+        process.reconnect()  # the columns' connection does not heal by itself; the next wake-up goes on
+        raise
+    if not result.people:
+        return
+    log.info("scored", action="rescore", partition=partition, people=result.people, intended=result.intended,
+             mismatched=result.mismatched)  # fmt: skip
+    wake(planning.Rescore(partition))
+    if result.intended:
+        for source in process.sources:
+            wake(planning.Push(source))
+
+
+@app.task(name="leadgauge.push", queue="sync", **WAKE_UP)
+def push(source: str) -> None:
+    """Write what the ledger intends for one CRM account, and prove it."""
+    from worker.writeback.push import push as write
+
+    process = app.current()
+    result = write(
+        process.engine, process.crm(source), process.owner, process.now, process.settings.verify_after, process.forget
+    )
+    if result is not None and (result.sent or result.verified or result.problem):
+        log.info("pushed", action="push", source=source, sent=result.sent, verified=result.verified,
+                 problem=_named(result.problem))  # fmt: skip
+
+
+def wake(wake_up: planning.WakeUp) -> None:
+    """Send a wake-up on its way."""
+    match wake_up:
+        case planning.Pull(source, stream):
+            pull.delay(source, stream)
+        case planning.Push(source):
+            push.delay(source)
+        case planning.Rescore(partition):
+            rescore.delay(partition)
+
+
+def _named(problem: Exception | None) -> str | None:
+    return type(problem).__name__ if problem else None

@@ -1,0 +1,1 @@
+"""Out: what is intended is written in batches, and proved by reading it back."""
