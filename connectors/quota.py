@@ -20,6 +20,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from connectors.errors import QuotaExhausted, Transient
+from connectors.port import Quota
 
 
 class Lane(StrEnum):
@@ -187,7 +188,7 @@ class RedisGate:
             wait = timedelta(microseconds=rest[0])
             if wait > left:
                 raise Transient(source, f"no free place for a {bucket} call", wait)
-            self._sleep(wait.total_seconds() + random.uniform(0, 0.01))  # noqa: S311 - apart, or all wake at once
+            self._sleep(wait.total_seconds() + random.uniform(0, 0.01))  # apart, or all who wait wake at once
             left -= wait
 
     def learn(self, source: str, used: int, limit: int, resets_at: datetime | None = None) -> None:
@@ -208,6 +209,14 @@ class RedisGate:
             self._narrowed[source, bucket] = limit
         except RedisError:
             return
+
+    def spent(self, source: str) -> Quota | None:
+        """The account's day as any process last heard of it; None when nobody has, or Redis cannot tell."""
+        try:
+            used, limit, told = self._redis.hmget(self._account(source), "used", "limit", "told")
+        except RedisError:
+            return None
+        return Quota(int(used), int(limit)) if used and limit and told else None
 
     def _account(self, source: str) -> str:
         return f"{self._prefix}:{{{source}}}"  # the braces keep an account on one node of a Redis cluster

@@ -26,7 +26,15 @@ class RecordRef:
     id: str
 
     def __str__(self) -> str:
-        return f"{self.source}/{self.object}/{self.id}"
+        return f"{self.source}/{self.object}/{self._shown}"
+
+    def __repr__(self) -> str:
+        return f"RecordRef(source={self.source!r}, object={self.object!r}, id={self._shown!r})"
+
+    @property
+    def _shown(self) -> str:
+        """An address is a person's data: it stays out of logs and messages."""
+        return "***" if self.object == EMAIL else self.id
 
 
 EMAIL = "email"

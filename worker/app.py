@@ -52,7 +52,7 @@ app.conf.update(
         "health_check_interval": 25,
     },
     worker_soft_shutdown_timeout=45.0,
-    worker_enable_soft_shutdown_on_idle=True,
+    worker_enable_soft_shutdown_on_idle=False,  # nothing to hand back: messages are acknowledged early
     worker_max_tasks_per_child=200,
     worker_max_memory_per_child=600_000,
     worker_hijack_root_logger=False,

@@ -124,7 +124,9 @@ class Process:
         if source not in self._crms:
             settings = next((s for s in self.settings.sources if s.name == source), None)
             if settings is None:
-                raise ConfigurationError(f"no source is named {source!r}; there are: {', '.join(self.sources) or 'none'}")
+                raise ConfigurationError(
+                    f"no source is named {source!r}; there are: {', '.join(self.sources) or 'none'}"
+                )
             self._crms[source] = open_crm(settings, gate=self._gate, tokens=self._tokens, observer=_unobserved)
         return self._crms[source]
 
@@ -176,7 +178,8 @@ class Process:
         from worker.scoring.rules import load
 
         custom = {
-            name: Attribute(AttributeType(its.type), its.label or name) for name, its in self.settings.attributes.items()
+            name: Attribute(AttributeType(its.type), its.label or name)
+            for name, its in self.settings.attributes.items()
         }
         try:
             catalogue = Catalogue.shipped().extended(custom)

@@ -21,9 +21,7 @@ def plan() -> None:
         scale = process.scale(connection)
         settings = process.settings
         due = list(
-            planning.plan(
-                connection, process.sources, scale, settings.partitions, settings.verify_after, process.now()
-            )
+            planning.plan(connection, process.sources, scale, settings.partitions, settings.verify_after, process.now())
         )
     for wake_up in due:
         wake(wake_up)

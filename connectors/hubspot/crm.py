@@ -96,7 +96,9 @@ class HubspotCrm:
         return self._understood(lambda: reader.pull(cursor, tier))
 
     def push(self, writes: Sequence[FieldWrite]) -> Sequence[WriteResult]:
-        return self._understood(lambda: self._writer.push(writes))
+        if len(writes) > PUSH_SIZE:
+            raise ValueError(f"at most {PUSH_SIZE} records in a push, not {len(writes)}")
+        return self._understood(lambda: self._writer.push(writes)) if writes else []
 
     def read_back(self, refs: Sequence[RecordRef]) -> Mapping[RecordRef, Mapping[ScoreField, Value]]:
         return self._understood(lambda: self._writer.read_back(refs))

@@ -41,7 +41,8 @@ class EventStream:
     def pull(self, cursor: Cursor | None, tier: Tier) -> Page:
         session, timings = self._kit.session, self._kit.settings.timings
         now = session.now_ms()
-        place = begin(now, history=self._events.beginning(now)) if cursor is None else Place.load(cursor)
+        settled = now - timings.settle // MILLISECOND
+        place = begin(settled, history=self._events.beginning(now)) if cursor is None else Place.load(cursor)
         window = due(place, timings, tier)
         found, position = self._events.read(window)
         now = session.now_ms()

@@ -12,7 +12,6 @@ from connectors.hubspot.session import Session
 from connectors.hubspot.windows import Window
 from connectors.quota import Lane
 
-SEARCH_PAGE = 200
 LIST_PAGE = READ_BATCH = 100
 WITH_HISTORY = 50
 """HubSpot refuses more rows than this in a list or a batch when a property history is asked for."""
@@ -30,10 +29,12 @@ def modified_property(type: str) -> str:
 
 
 class ObjectReader:
-    """Reads of one object type."""
+    """Reads of one object type. `page_size` rows a page at most; a search gives 200, a list 100."""
 
-    def __init__(self, session: Session, type: str, properties: Sequence[str], history: Sequence[str] = ()) -> None:
-        self._session, self.type = session, type
+    def __init__(
+        self, session: Session, type: str, page_size: int, properties: Sequence[str] = (), history: Sequence[str] = ()
+    ) -> None:
+        self._session, self.type, self._page_size = session, type, page_size
         self._properties, self._history = list(properties), list(history)
 
     def search(self, window: Window) -> tuple[list[Row], str | None]:
@@ -58,7 +59,7 @@ class ObjectReader:
             "filterGroups": [{"filters": [*filters, *further]}],
             "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
             "properties": ["hs_object_id", *properties],
-            "limit": SEARCH_PAGE,
+            "limit": self._page_size,
         }
         answer = self._session.post(self._session.paths.objects(self.type, "search"), body, lane=lane)
         rows = answer["results"]
@@ -75,7 +76,7 @@ class ObjectReader:
         """A page of the full list, ascending id, and where the next one starts. `archived`: the recycle bin instead."""
         wanted = [] if archived else self._properties
         history = [] if archived else self._history
-        query: list[tuple[str, str | int]] = [("limit", WITH_HISTORY if history else LIST_PAGE)]
+        query: list[tuple[str, str | int]] = [("limit", min(self._page_size, WITH_HISTORY if history else LIST_PAGE))]
         query += [("properties", ",".join(wanted))] if wanted else []
         query += [("propertiesWithHistory", ",".join(history))] if history else []
         query += [("archived", "true")] if archived else []

@@ -17,7 +17,7 @@ from connectors.hubspot.objects import ObjectReader, Row, linked, modified_prope
 from connectors.hubspot.schema import Schemas
 from connectors.hubspot.session import Session
 from connectors.hubspot.settings import HubspotSettings
-from connectors.hubspot.values import instant, millis
+from connectors.hubspot.values import MILLISECOND, instant, millis
 from connectors.hubspot.windows import Place, Reason, Window, advance, begin, due, end
 from connectors.port import Cursor, Page, Tier
 from connectors.quota import Lane
@@ -51,14 +51,15 @@ class ObjectStream:
         history = (activities.URL_HISTORY, activities.TIME_HISTORY) if type == "contacts" else ()
         engaged = type in activities.ENGAGEMENTS
         properties = activities.engagement_properties(type) if engaged else kit.mapper.properties(type)
-        self.reader = ObjectReader(kit.session, type, properties, history)
+        self.reader = ObjectReader(kit.session, type, kit.settings.page_size, properties, history)
         self._pages = activities.patterns(kit.settings.pages, activities.PAGES)
         # Whoever made a deal or logged a call associates it afterwards, which moves no stamp: the sweep reads it again.
         self._sweeps_unseen_only = type in ("contacts", "companies")
 
     def pull(self, cursor: Cursor | None, tier: Tier) -> Page:
         if cursor is None:
-            cursor = {"list": None, "began": self._kit.session.now_ms()}
+            settle = self._kit.settings.timings.settle // MILLISECOND
+            cursor = {"list": None, "began": self._kit.session.now_ms() - settle}
         if "list" not in cursor:
             return self._window(Place.load(cursor), tier)
         if tier is Tier.FAST:
@@ -69,7 +70,7 @@ class ObjectStream:
         rows, after = self.reader.page(cursor["list"], Lane.BACKFILL)
         page = self.page(rows, Lane.BACKFILL)
         following = begin(cursor["began"]).dump() if after is None else {**cursor, "list": after}
-        return replace(page, cursor=following, done=False, backfill=True)
+        return replace(page, cursor=following, done=after is None, backfill=True)
 
     def _window(self, place: Place, tier: Tier) -> Page:
         session, timings = self._kit.session, self._kit.settings.timings

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from connectors.errors import Misconfigured
 from connectors.hubspot.faults import ROW_ERRORS, VALIDATION, Rejected, validation_errors
 from connectors.hubspot.mapping import RecordMapper
 from connectors.hubspot.objects import ObjectReader
@@ -23,6 +24,8 @@ from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteOu
 PUSH_SIZE = 100
 LATER = timedelta(minutes=1)
 LIFECYCLE = "lifecyclestage"
+UNFIT = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"})
+"""Troubles of a property, not of a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,6 @@ class Writer:
 
     def push(self, writes: Sequence[FieldWrite]) -> list[WriteResult]:
         """One result per write, in order. Two writes for one record are one update: the later value counts."""
-        if len(writes) > PUSH_SIZE:
-            raise ValueError(f"at most {PUSH_SIZE} records in a push, not {len(writes)}")
         foreign = {
             write.ref: _refused(write.ref, "WRONG_OBJECT", "scores are written to this account's contacts only")
             for write in writes
@@ -81,13 +82,20 @@ class Writer:
     def _checked(self, updates: Sequence[_Update], *, fresh: bool = False) -> dict[RecordRef, WriteResult]:
         """Send what the property definitions allow: one bad value would reject the whole batch.
 
-        What they do not allow is looked at once more under definitions read now, before it is refused.
+        What they do not allow is looked at once more under definitions read now. Raises `Misconfigured` for a property
+        that is gone or cannot be written, because then no record can succeed.
         """
         schema = self._schemas.of("contacts", Lane.WRITE, fresh=fresh)
-        refusals = {update.ref: result for update in updates if (result := _refusal(update, schema)) is not None}
-        if refusals and not fresh:
+        troubles = {update.ref: trouble for update in updates if (trouble := _trouble(update, schema)) is not None}
+        if troubles and not fresh:
             return self._checked(updates, fresh=True)
-        return refusals | self._send([update for update in updates if update.ref not in refusals], fresh=fresh)
+        for code, name in troubles.values():
+            if code in UNFIT:
+                raise Misconfigured(self._session.source, f"contact property {name}: {code}; {VALIDATION[code]}")
+        refused = {
+            ref: _refused(ref, code, f"property {name}: {VALIDATION[code]}") for ref, (code, name) in troubles.items()
+        }
+        return refused | self._send([update for update in updates if update.ref not in refused], fresh=fresh)
 
     def _send(self, updates: Sequence[_Update], *, fresh: bool = False) -> dict[RecordRef, WriteResult]:
         """A 400 means that nothing was written and names no record: definitions may have changed, else it is halved."""
@@ -148,18 +156,16 @@ class Writer:
         return results
 
 
-def _refusal(update: _Update, schema: Mapping[str, Property]) -> WriteResult | None:
-    """Why HubSpot would reject the update, as far as its property definitions tell."""
+def _trouble(update: _Update, schema: Mapping[str, Property]) -> tuple[str, str] | None:
+    """(code, property) of why HubSpot would reject the update, as far as its property definitions tell."""
     for name, value in update.properties.items():
         definition = schema.get(name)
-        code = (
-            "PROPERTY_DOESNT_EXIST" if definition is None
-            else "READ_ONLY_VALUE" if definition.read_only
-            else "INVALID_OPTION" if value and definition.options and value not in definition.options
-            else None
-        )  # fmt: skip
-        if code is not None:
-            return _refused(update.ref, code, f"property {name}: {VALIDATION[code]}")
+        if definition is None:
+            return "PROPERTY_DOESNT_EXIST", name
+        if definition.read_only:
+            return "READ_ONLY_VALUE", name
+        if value and definition.options and value not in definition.options:
+            return "INVALID_OPTION", name
     return None
 
 

@@ -26,7 +26,7 @@ class Removals:
     def __init__(self, kit: Kit, contacts: ObjectStream) -> None:
         self._kit, self._contacts = kit, contacts
         self._steps = [*(type for type in TYPES if type not in kit.settings.without), MERGES]
-        self._bins = {type: ObjectReader(kit.session, type, ()) for type in self._steps[:-1]}
+        self._bins = {type: ObjectReader(kit.session, type, kit.settings.page_size) for type in self._steps[:-1]}
 
     def pull(self, cursor: Cursor | None, tier: Tier) -> Page:
         now = self._kit.session.now_ms()

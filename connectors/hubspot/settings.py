@@ -110,6 +110,9 @@ class HubspotSettings(_Model):
         default=frozenset(), description="streams to leave out, where a scope or a hub is missing"
     )
     timings: Timings = Timings()
+    page_size: Annotated[int, Field(ge=1, le=200)] = Field(
+        default=200, description="rows a page; lists have 100 at most"
+    )
     calls_per_10_seconds: PositiveInt = Field(
         default=190, description="190 for Professional and Enterprise, 100 for Starter"
     )

@@ -36,7 +36,7 @@ def iso(ms: int) -> str:
 
 def parse_ms(text: str) -> int | None:
     """The instant that `text` names (epoch milliseconds, a date, or ISO 8601), else None. No zone means UTC."""
-    if text.lstrip("-").isdigit() and len(text) > 4:
+    if text.lstrip("-").isdecimal():
         return int(text)
     try:
         at = datetime.fromisoformat(text)

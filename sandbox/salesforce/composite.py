@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -38,13 +39,13 @@ def _composite(call: Call) -> Reply:
     names = [str(part.get("referenceId") or "") for part in parts]
     if not all(names) or len(set(names)) != len(names):
         raise ApiError(400, "INVALID_INPUT", "Each subrequest needs a referenceId of its own")
-    halted = False
+    all_or_none = bool(body.get("allOrNone"))
     try:
-        with call.service.org.transaction():
+        # Without all-or-none each part commits by itself, and those after it see what it did.
+        with call.service.org.transaction() if all_or_none else nullcontext():
             for name, part in zip(names, parts, strict=True):
                 answers[name] = _answer(call, part, answers)
-                halted = bool(body.get("allOrNone")) and answers[name].status >= 400
-                if halted:
+                if all_or_none and answers[name].status >= 400:
                     raise _Halted
     except _Halted:
         answers = {name: _halted(answers.get(name)) for name in names}

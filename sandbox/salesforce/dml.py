@@ -91,7 +91,6 @@ class Saver:
     def __init__(self, org: Org, *, auto_assign: bool = True) -> None:
         self._org = org
         self._auto_assign = auto_assign
-        self._log: list[tuple[str, str, Row, Row]] = []
 
     def save_all(self, writes: Iterable[Write | Saved], *, all_or_none: bool) -> list[Saved]:
         """Save rows one by one, in order; a `Saved` among them is a row refused already. `writes` may be lazy: each
@@ -103,24 +102,16 @@ class Saver:
                 if all_or_none and not all(result.success for result in results):
                     raise _RolledBack
         except _RolledBack:
-            self._log.clear()
             rolled_back = RowError(
                 "ALL_OR_NONE_OPERATION_ROLLED_BACK",
                 "Record rolled back because not all records were valid and the request was using AllOrNone header",
             )
             return [replace(result, id=None, errors=(rolled_back,)) if result.success else result for result in results]
-        self._publish()
         return results
 
     def save(self, write: Write | Saved) -> Saved:
         """Save one row."""
         return self.save_all([write], all_or_none=False)[0]
-
-    def _publish(self) -> None:
-        at = self._org.clock.now()
-        for object, id, before, after in self._log:
-            self._org.log_write(object, id, before, after, at)
-        self._log.clear()
 
     def _one(self, write: Write) -> Saved:
         if write.operation == "delete" and write.id is not None:
@@ -174,7 +165,7 @@ class Saver:
         if not write.sobject.deletable:
             return _refused(id, "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id")
         org.delete(write.sobject.name, id, by=org.integration_user, purge=write.fields.get("purge", False))
-        self._log.append((write.sobject.name, id, {"IsDeleted": False}, {"IsDeleted": True}))
+        org.log_write(write.sobject.name, id, {"IsDeleted": False}, {"IsDeleted": True})
         return Saved(id)
 
     def _errors(self, write: Write, before: Row, *, forbidden: Callable[[Any], bool]) -> tuple[RowError, ...]:
@@ -211,8 +202,8 @@ class Saver:
     def _finish(self, write: Write, id: str, before: Row) -> None:
         org, name = self._org, write.sobject.name
         after = org.current(name, id) or {}
-        self._log.append(
-            (name, id, {key: before.get(key) for key in write.fields}, {key: after.get(key) for key in write.fields})
+        org.log_write(
+            name, id, {key: before.get(key) for key in write.fields}, {key: after.get(key) for key in write.fields}
         )
         for flow in org.automation.flows:
             if flow.object == name:

@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jwt
 from starlette.requests import Request
@@ -30,7 +31,7 @@ class TokenRefusal(Exception):
 
 def routes(service: Service) -> list[Route]:
     async def token(request: Request) -> Response:
-        form = {name: str(value) for name, value in (await request.form()).items()}
+        form = await _form(request)
         try:
             _grant(service, request, form)
         except TokenRefusal as refusal:
@@ -38,8 +39,8 @@ def routes(service: Service) -> list[Route]:
         return JSONResponse(_granted(service), headers={"Cache-Control": "no-cache,must-revalidate,max-age=0,no-store"})
 
     async def revoke(request: Request) -> Response:
-        given = (await request.form()).get("token") or request.query_params.get("token")
-        if service.sessions.revoke(str(given)):
+        given = (await _form(request)).get("token") or request.query_params.get("token", "")
+        if service.sessions.revoke(given):
             return Response(status_code=200)
         return JSONResponse(
             {"error": "unsupported_token_type", "error_description": "this token type is not supported"}, 400
@@ -49,6 +50,11 @@ def routes(service: Service) -> list[Route]:
         Route("/services/oauth2/token", token, methods=["POST"]),
         Route("/services/oauth2/revoke", revoke, methods=["POST", "GET"]),
     ]
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of a URL-encoded body."""
+    return dict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
 
 
 def _grant(service: Service, request: Request, form: Mapping[str, str]) -> None:

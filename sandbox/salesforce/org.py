@@ -198,8 +198,13 @@ class Org:
     def transaction(self, *, commits_at: datetime | None = None) -> Iterator[None]:
         """All or nothing: an exception inside undoes every write. Rows keep the stamp of their write, but queries see
         them only from `commits_at` on, as with a long-running batch job."""
-        with self.commits.transaction(commits_at=commits_at):
-            yield
+        logged = len(self.writes)
+        try:
+            with self.commits.transaction(commits_at=commits_at):
+                yield
+        except BaseException:
+            del self.writes[logged:]
+            raise
 
     def add_field(self, object: str, field: Field, *, granted: bool = True) -> None:
         """Add a field, or change the one of that name. If not `granted`, it is hidden until a permission set does."""
@@ -213,9 +218,9 @@ class Org:
         self.schema[object].drop(name)
         self.schema_changes[object] = self.clock.now()
 
-    def log_write(self, object: str, id: str, before: Row, after: Row, at: datetime) -> None:
+    def log_write(self, object: str, id: str, before: Row, after: Row) -> None:
         """Note a write that came in over the API: the fields it named, before and after."""
-        entry = {"n": len(self.writes) + 1, "at": at.isoformat(), "object": object, "id": id}
+        entry = {"n": len(self.writes) + 1, "at": self.clock.now().isoformat(), "object": object, "id": id}
         self.writes.append({**entry, "before": before, "after": after, "changed": before != after})
 
     # -- state -------------------------------------------------------------------------------------------------------

@@ -151,7 +151,8 @@ def _invitation(person: Person, calendar: Calendar, dice: random.Random) -> Mome
 
 def _selling(person: Person, journey: Journey, now: datetime, dice: random.Random) -> Iterator[Moment]:
     if person.role is Role.CUSTOMER:
-        yield from past_purchase(person, dice)
+        if person.duplicate_of is None:
+            yield from past_purchase(person, dice)
         return
     for work in plan_work(person, journey, now, dice):
         yield from sales_moments(person, work, dice)

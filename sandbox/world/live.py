@@ -84,6 +84,14 @@ class Live:
         regular = self._dice.random() < 0.5
         return self._dice.choice(ids[-REGULARS:] if regular else ids)
 
+    def _lead(self) -> str:
+        """A lead that is still open; raises `LookupError` where the one drawn is not."""
+        id = self._draw(self._leads)
+        row = self._org.current("Lead", id)
+        if row is None or row.get("IsDeleted") or row.get("IsConverted"):
+            raise LookupError(f"Lead {id} is gone")
+        return id
+
     def _view(self, now: datetime) -> None:
         pages = PRICING_PAGES if self._dice.random() < 0.2 else PLAIN_PAGES
         self._portal.page_view(self._draw(self._contacts), self._dice.choice(pages), at=now)
@@ -108,7 +116,7 @@ class Live:
     def _respond(self, now: datetime) -> None:
         kind = self._dice.choice(tuple(CampaignKind))
         campaign = Campaign(0, f"{kind.value} {now:%Y-%m} live", kind, now)
-        member = {"CampaignId": self._salesforce.campaign(campaign), "LeadId": self._draw(self._leads)}
+        member = {"CampaignId": self._salesforce.campaign(campaign), "LeadId": self._lead()}
         self._org.insert("CampaignMember", {**member, "Status": CAMPAIGNS[kind][1]}, at=now)
 
     def _call_contact(self, now: datetime) -> None:
@@ -119,7 +127,7 @@ class Live:
 
     def _call_lead(self, now: datetime) -> None:
         call = {"Subject": "Call", "TaskSubtype": "Call", "Type": "Call", "CallType": "Outbound"}
-        done = {"Status": "Completed", "ActivityDate": self._org.local_day(now), "WhoId": self._draw(self._leads)}
+        done = {"Status": "Completed", "ActivityDate": self._org.local_day(now), "WhoId": self._lead()}
         self._org.insert("Task", {**call, **done, "CallDisposition": "Connected"}, at=now)
 
     def _arrive(self, now: datetime) -> None:

@@ -14,6 +14,7 @@ import typer
 import yaml
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from connectors.records import RecordRef, ScoreField, Value
 from worker import embedded
 from worker.bootstrap import Process
 from worker.cli.practice import Practice
@@ -32,7 +33,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="Stop after the first pass; 0 only if all writes landed.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop after the first pass; 0 only if all writes landed.")
+    ] = False,
     reset: Annotated[bool, typer.Option("--reset", help="Forget the last demo's data first.")] = False,
     people: Annotated[int, typer.Option(min=10, max=100_000, help="People in each practice CRM.")] = 2000,
     seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 7,
@@ -90,9 +93,18 @@ def _configure(home: Path, practice: Practice) -> None:
 def _first_pass(process: Process, group: Group, home: Path) -> bool:
     """Wait until everything that there was has been read, scored, written and verified; False if something failed."""
     deadline = time.monotonic() + FIRST_PASS_WITHIN.total_seconds()
-    columns = (SpinnerColumn(), TextColumn("{task.description:<26}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<26}"),
+        BarColumn(24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=err, transient=True) as progress:
-        bars = [progress.add_task(what, total=None) for what in ("streams read to the end", "people scored", "writes verified")]
+        bars = [
+            progress.add_task(what, total=None)
+            for what in ("streams read to the end", "people scored", "writes verified")
+        ]
         milestones: list[datetime] = []
 
         def tick() -> bool:
@@ -127,10 +139,16 @@ def _summary(process: Process, practice: Practice, seconds: float) -> None:
     table(
         "Buckets",
         ("bucket", "people", "what sales does"),
-        [*((b.name, buckets.get(b.name, 0), b.action) for b in policy.buckets), ("unscored", buckets.get("unscored", 0), "")],
+        [
+            *((b.name, buckets.get(b.name, 0), b.action) for b in policy.buckets),
+            ("unscored", buckets.get("unscored", 0), ""),
+        ],
         right=[1],
     )
-    closed = {source: (sum(states.values()) - states.get("superseded", 0), states.get("verified", 0)) for source, states in counted.items()}
+    closed = {
+        source: (sum(states.values()) - states.get("superseded", 0), states.get("verified", 0))
+        for source, states in counted.items()
+    }
     for source, (intended, verified) in closed.items():
         out.print(f"[bold]Writes to {source}[/]: {verified:,} of {intended:,} verified by reading them back")
     out.print()
@@ -152,46 +170,43 @@ def _live(process: Process, practice: Practice, group: Group) -> None:
     for source in process.sources:
         with process.engine.connect() as connection:
             chosen = watch.movable(connection, process.settings.goal, source)
-        if chosen is None:
-            continue
-        before = practice.act(source, chosen.email, process.now)
-        shown = _await_score(process, source, chosen, group)
-        if shown is None:
-            out.print(f"{source}: nothing moved within a minute; see {HOME / 'workers.log'}")
-            continue
-        took = process.now() - before.at - before.hidden
-        out.print(
-            f"[bold]Live[/] {source}: a {before.kind.replace('_', ' ')} moved {chosen.object}/{chosen.key} from {chosen.score} "
-            f"to {shown} in the rep's field {span(took)} later (the CRM's own delay of {span(before.hidden)} not counted)"
-        )
+        if chosen is not None:
+            _time_one(process, practice, group, RecordRef(source, chosen.object, chosen.key), chosen.email)
     out.print("The practice world goes on. Ctrl-C stops everything; the data stay for the next demo.")
-    last = 0
+    seen = process.now()
 
     def tick() -> bool:
-        nonlocal last
+        nonlocal seen
         with process.engine.connect() as connection:
-            for row in watch.verified_since(connection, last):
-                if last:
-                    out.print(f"  {row.closed_at:%H:%M:%S}  {row.score:>3} {row.bucket:<8} {row.source}/{row.object}/{row.key}  {row.reasons}")
-                last = row.id
+            for row in watch.verified_since(connection, seen):
+                seen = row.closed_at
+                record = f"{row.source}/{row.object}/{row.key}"
+                out.print(f"  {seen:%H:%M:%S}  [bold]{row.score:>3}[/] {row.bucket:<8} {record}  [dim]{row.reasons}[/]")
         return True
 
     group.wait(tick)
 
 
-def _await_score(process: Process, source: str, chosen: Any, group: Group) -> int | None:
-    from connectors.records import RecordRef, ScoreField
+def _time_one(process: Process, practice: Practice, group: Group, ref: RecordRef, email: str) -> None:
+    """From a prospect's act in the CRM to the number in the rep's field."""
+    before = _shown(process, ref)
+    act = practice.act(ref.source, email, process.now)
+    deadline = time.monotonic() + 90
 
-    ref = RecordRef(source, chosen.object, chosen.key)
-    deadline = time.monotonic() + 60
-    found: list[int] = []
+    def unmoved() -> bool:
+        return _shown(process, ref) == before and time.monotonic() < deadline
 
-    def tick() -> bool:
-        held = process.crm(source).read_back([ref]).get(ref, {}).get(ScoreField.SCORE)
-        if isinstance(held, int | float) and int(held) != chosen.score:
-            found.append(int(held))
-        return not found and time.monotonic() < deadline
+    with err.status(f"waiting for {ref.source} to show it"):
+        group.wait(unmoved)
+    after, took = _shown(process, ref), process.now() - act.at - act.hidden
+    if after == before:
+        out.print(f"{ref.source}: nothing moved; see {HOME / 'workers.log'}")
+        return
+    out.print(
+        f"[bold]Live[/] {ref.source}: a {act.kind.replace('_', ' ')} moved {ref.object}/{ref.id} from {before} to {after} "
+        f"in the rep's field {span(took)} later (the CRM's own delay of {span(act.hidden)} not counted)"
+    )
 
-    with err.status(f"waiting for {source} to show it"):
-        group.wait(tick)
-    return found[0] if found else None
+
+def _shown(process: Process, ref: RecordRef) -> Value:
+    return process.crm(ref.source).read_back([ref]).get(ref, {}).get(ScoreField.SCORE)

@@ -76,4 +76,6 @@ def _text(file: Path) -> str:
     except OSError as problem:
         raise ConfigurationError(f"{file} cannot be read: {problem.strerror}") from None
     except UnicodeDecodeError as problem:
-        raise ConfigurationError(f"{file} is not UTF-8 text: byte {problem.start} is {problem.object[problem.start]:#x}") from None
+        raise ConfigurationError(
+            f"{file} is not UTF-8 text: byte {problem.start} is {problem.object[problem.start]:#x}"
+        ) from None

@@ -44,10 +44,15 @@ def sync(
     process.close()
     problems = {source: str(problem) for source, problem in result.problems.items()}
     if as_json:
-        emit({name: getattr(result, name) for name in ("seen", "scored", "sent", "verified", "unproved")} | {"problems": problems})
+        emit(
+            {name: getattr(result, name) for name in ("seen", "scored", "sent", "verified", "unproved")}
+            | {"problems": problems}
+        )
     else:
         out.print(f"read {result.seen} rows, scored {result.scored} people, sent {result.sent} writes")
-        out.print(f"verified {result.verified} writes, {result.unproved} are not proved (`leadgauge status` names them)")
+        out.print(
+            f"verified {result.verified} writes, {result.unproved} are not proved (`leadgauge status` names them)"
+        )
         for problem in problems.values():
             err.print(f"[bold red]error:[/] {problem}")
     if problems:

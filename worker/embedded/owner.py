@@ -36,7 +36,7 @@ def caller_name() -> str:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         raise EmbeddedError(
-            f"user id {os.geteuid()} has no name on this machine and PostgreSQL needs one: run as a named user, {INSTEAD}"
+            f"user id {os.geteuid()} has no name here, and PostgreSQL needs one: run as a named user, {INSTEAD}"
         ) from None
 
 

@@ -49,7 +49,7 @@ def plain(values: Mapping[ScoreField, Value]) -> dict[str, Any]:
 
 def _plain(value: Value) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(microsecond=0).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return value.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, float) and value.is_integer():

@@ -44,9 +44,7 @@ def decide(previous: Position | None, score: int | None, standing: Standing, pol
     return Position(stage, now, mql_at, cause)
 
 
-def _stage(
-    previous: Position | None, score: int | None, standing: Standing, policy: Policy
-) -> tuple[Stage, str]:
+def _stage(previous: Position | None, score: int | None, standing: Standing, policy: Policy) -> tuple[Stage, str]:
     if standing == Standing.CUSTOMER:
         return Stage.CUSTOMER, "a deal was won"
     if standing == Standing.DISQUALIFIED:

@@ -17,7 +17,7 @@ from worker.lifecycle.stage import Position, Stage, Standing, decide
 from worker.scoring.reasons import crm_text, explain_all
 from worker.scoring.rules import Ruleset
 from worker.scoring.score import MISMATCH, score_rules
-from worker.store import activities, facts, ledger, people, records, scores
+from worker.store import activities, facts, ledger, people, records, scores, streams
 from worker.store.people import Due, Scale
 from worker.store.records import OpenRecord
 
@@ -55,11 +55,14 @@ def rescore(
     now: datetime,
     limit: int = 1000,
 ) -> Rescored:
-    """Score up to `limit` people of a partition who are due. Safe to repeat and to kill anywhere.
+    """Score up to `limit` people of a partition who are due; nobody while a source's first read goes on. Safe to repeat
+    and to kill anywhere.
 
     `writable`: by source, the fields that it has a place for; records of other sources get no writes.
     """
     with engine.begin() as connection:
+        if streams.loading(connection, list(writable)):
+            return Rescored()
         due = people.claim_due(connection, basis.scale, partition, partitions, now, limit)
         if not due:
             return Rescored()
@@ -67,7 +70,9 @@ def rescore(
         as_of = max(now, *(person.changed_at for person in due))
         outcome = _score(connection, arrow, basis, due, as_of)
         standings = [item.standing for item in outcome.values()]
-        scores.record_transitions(connection, basis.scale.goal, [t for item in outcome.values() for t in item.transition])
+        scores.record_transitions(
+            connection, basis.scale.goal, [t for item in outcome.values() for t in item.transition]
+        )
         scores.save(connection, basis.scale.goal, standings)
         intended = _intend(connection, basis, outcome, writable, as_of)
         upcoming = activities.next_after(connection, [person.id for person in due], as_of)
@@ -96,7 +101,9 @@ def _score(
         old = before.get(person)
         previous = Position(Stage(old.stage), old.stage_since, old.mql_at) if old else None
         position = decide(previous, score, _standing(standing.get(person, ())), basis.policy, as_of)
-        values = fields.desired(score, status, position, crm_text(reasons.get(person, ())), basis.policy, basis.version, as_of)
+        values = fields.desired(
+            score, status, position, crm_text(reasons.get(person, ())), basis.policy, basis.version, as_of
+        )
         moved = previous is None or previous.stage != position.stage
         came_from = previous.stage.value if previous else None
         scored[person] = _Scored(

@@ -136,6 +136,8 @@ def read_condition(document: Document, node: Node, catalogue: Catalogue) -> Cond
                     parts += document.attempt(_read_tests, document, value, name, kind) or ()
     if len(document.mistakes) > before:
         raise Refused
+    if not parts:
+        document.refuse(node, "the condition asks nothing", "write '{attribute: ..}' or '{did: ..}'")
     return parts[0] if len(parts) == 1 else All(tuple(parts))
 
 
@@ -175,12 +177,15 @@ def _read_tests(document: Document, node: Node, name: str, kind: AttributeType) 
             mappings = f", or a mapping such as {{{operators[0]}: ...}} of {', '.join(operators)}" if operators else ""
             document.refuse(node, f"{name} is {word!r}", f"allowed: {', '.join(words)}{mappings}")
         return (Test(name, Operator(word)),)
+    entries = document.entries(node, name)
+    if not entries:
+        document.refuse(node, f"{name} asks nothing", f"allowed: {', '.join((*operators, *words))}")
     tests = []
-    for key, value in document.entries(node, name):
+    for key, value in entries:
         if document.known(key, key.value, operators or words, f"operator for {name} (a {kind})"):
             operator = Operator(key.value)
             tests.append(Test(name, operator, _read_operands(document, value, name, operator, kind)))
-    if not tests:
+    if len(tests) < len(entries):
         raise Refused
     return tuple(tests)
 

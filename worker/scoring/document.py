@@ -117,8 +117,8 @@ class Document:
             return None
 
     def entries(self, node: Node, where: str) -> list[tuple[ScalarNode, Node]]:
-        """Keys and values of a mapping that is not empty; a key that stands twice is a mistake."""
-        if not isinstance(node, MappingNode) or not node.value:
+        """Keys and values of a mapping; a key that stands twice is a mistake."""
+        if not isinstance(node, MappingNode):
             self.refuse(node, f"{where} must be a mapping", "write 'key: value' pairs")
         seen: set[str] = set()
         entries = []
@@ -137,9 +137,12 @@ class Document:
         entries = self.entries(node, where)
         known = (*required, *optional)
         found = {self.known(key, key.value, known, f"key of {where}"): value for key, value in entries}
-        if missing := [name for name in required if name not in found]:
+        fields = {name: value for name, value in found.items() if name is not None}
+        if len(fields) < len(entries):
+            raise Refused
+        if missing := [name for name in required if name not in fields]:
             self.refuse(node, f"{where} lacks {', '.join(missing)}", "add it")
-        return {name: value for name, value in found.items() if name is not None}
+        return fields
 
     def known(self, node: Node, word: str, allowed: Collection[str], what: str) -> str | None:
         """`word` if it is allowed; otherwise None, and the mistake is noted with the nearest allowed word."""

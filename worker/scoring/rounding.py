@@ -6,7 +6,7 @@ import polars as pl
 
 
 def whole_points(lines: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
-    """`lines` (person_id, code, points, by person_id and code) with `shown` i16: whole points by largest remainder.
+    """`lines` (person_id, code, points, by person_id and code) with `shown` i32: whole points by largest remainder.
 
     `scores` has person_id and score, for each person within half a point of the sum of the person's points. Then shown
     adds up to the score, and every line is shown as its points rounded down or up. Among equal remainders the line that
@@ -26,6 +26,6 @@ def whole_points(lines: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
     )
     return (
         lines.join(raised, on="row", how="left", maintain_order="left")
-        .with_columns(shown=(pl.col("shown") + pl.col("up").fill_null(0)).cast(pl.Int16))
+        .with_columns(shown=(pl.col("shown") + pl.col("up").fill_null(0)).cast(pl.Int32))
         .drop("row", "remainder", "up")
     )

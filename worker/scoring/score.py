@@ -27,7 +27,7 @@ class Scores:
     Status is `scored`; `excluded_<why>`; `not_known_yet`, for who has no record at the instant; or `mismatch`: the
     reasons do not add up, which is a fault of ours, and the person must be parked. One row a person asked for.
 
-    `contributions`: person_id, code, group (Enum), points f64, shown i16, count i32, last_at; by person_id and then in
+    `contributions`: person_id, code, group (Enum), points f64, shown i32, count i32, last_at; by person_id and then in
     the order of application. What moved the score: the base, rules, their caps (`rule_cap:<id>`), caps of groups
     (`group_cap:<name>`), the ends of the scale (`clip`) and guardrails. For every scored person `shown` adds up to
     score and `points` to raw within 1e-9, and no line is shown a whole point off.

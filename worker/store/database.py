@@ -24,7 +24,9 @@ def connect(url: str) -> Engine:
             "LEADGAUGE_DATABASE_URL is not a URL; write postgresql://USER:PASSWORD@HOST:5432/DATABASE"
         ) from None
     if parsed.get_backend_name() != "postgresql":
-        raise DatabaseError(f"LEADGAUGE_DATABASE_URL names {parsed.get_backend_name()}; only postgresql:// is supported")
+        raise DatabaseError(
+            f"LEADGAUGE_DATABASE_URL names {parsed.get_backend_name()}; only postgresql:// is supported"
+        )
     return create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=4,

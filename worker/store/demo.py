@@ -25,7 +25,9 @@ def progress(connection: Connection, goal: str, milestones: list[datetime], now:
     """How far the first pass is. `milestones` remembers when everything was read, and when everybody of then was scored:
     a world that moves on does not keep the pass from ending."""
     streams = connection.execute(
-        text("SELECT count(*) FILTER (WHERE complete_at IS NOT NULL) AS done, count(*) AS n FROM stream WHERE name <> :push"),
+        text(
+            "SELECT count(*) FILTER (WHERE complete_at IS NOT NULL) AS done, count(*) AS n FROM stream WHERE name <> :push"
+        ),
         {"push": PUSH},
     ).one()
     read = streams.n > 0 and streams.done == streams.n
@@ -111,7 +113,8 @@ def movable(connection: Connection, goal: str, source: str) -> Any:
     ).one_or_none()
 
 
-def verified_since(connection: Connection, last: int) -> Sequence[Any]:
-    """Writes verified after the ledger row `last`, oldest first; with 0, only the newest."""
-    newest = "ORDER BY l.id DESC LIMIT 1" if not last else "AND l.id > :last ORDER BY l.id"
-    return connection.execute(text(f"{_SHOWN} {newest}"), {"last": last}).all()
+def verified_since(connection: Connection, then: datetime) -> Sequence[Any]:
+    """Writes proved after an instant, oldest first."""
+    return connection.execute(
+        text(f"{_SHOWN} AND l.closed_at > :then ORDER BY l.closed_at, l.id"), {"then": then}
+    ).all()

@@ -83,16 +83,17 @@ def _rows(result: Iterable[Any]) -> list[Row]:
 
 def latest(connection: Connection, subjects: Collection[int]) -> Mapping[int, Row]:
     """The newest row of each record that was not superseded: what it holds, or shall hold, or refuses to."""
-    query = _ROW.format(ledger="ledger") + """
+    query = (
+        _ROW.format(ledger="ledger")
+        + """
         JOIN (SELECT subject_id, max(id) AS id FROM ledger WHERE subject_id = ANY(:ids) AND state <> 'superseded'
               GROUP BY subject_id) newest ON newest.id = l.id
     """
+    )
     return {row.subject_id: row for row in _rows(connection.execute(text(query), {"ids": list(subjects)}))}
 
 
-def intend(
-    connection: Connection, intentions: Sequence[Intention], rules: int, policy: int, now: datetime
-) -> None:
+def intend(connection: Connection, intentions: Sequence[Intention], rules: int, policy: int, now: datetime) -> None:
     """Open a row for each record; one that is open already is superseded, so the newest wins."""
     if not intentions:
         return
@@ -163,9 +164,12 @@ def unresolved(connection: Connection, source: str, limit: int) -> list[Row]:
 
 def unverified(connection: Connection, source: str, accepted_before: datetime, limit: int) -> list[Row]:
     """Rows that the CRM accepted by then and that no pull has shown since."""
-    query = _ROW.format(ledger="ledger") + """
+    query = (
+        _ROW.format(ledger="ledger")
+        + """
         WHERE l.source = :source AND l.state = 'accepted' AND l.accepted_at <= :before ORDER BY l.id LIMIT :limit
     """
+    )
     return _rows(connection.execute(text(query), {"source": source, "before": accepted_before, "limit": limit}))
 
 

@@ -16,7 +16,10 @@ _ROWS = """jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
 
 
 def save(
-    connection: Connection, outcomes: Sequence[Outcome], subjects: Mapping[RecordRef, int], known_at: Mapping[RecordRef, datetime]
+    connection: Connection,
+    outcomes: Sequence[Outcome],
+    subjects: Mapping[RecordRef, int],
+    known_at: Mapping[RecordRef, datetime],
 ) -> set[int]:
     """Store deals unless what is stored is newer; returns the subjects on those whose status, stage or people changed."""
     rows = as_json(
@@ -103,11 +106,7 @@ def mark_deleted(connection: Connection, deleted: Mapping[RecordRef, datetime]) 
         )
         SELECT op.subject_id FROM outcome_person op JOIN gone ON gone.id = op.outcome_id
         """),
-        {
-            "rows": as_json(
-                {"source": r.source, "object": r.object, "key": r.id, "at": at} for r, at in deleted.items()
-            )
-        },
+        {"rows": as_json({"source": r.source, "object": r.object, "key": r.id, "at": at} for r, at in deleted.items())},
     )
     return set(rows.scalars())
 

@@ -35,17 +35,15 @@ def _columns(table: str) -> str:
 
 
 def current(connection: Connection, table: str, goal: str) -> Revision | None:
-    row = connection.execute(
-        text(_columns(table) + " ORDER BY revision DESC LIMIT 1"), {"goal": goal}
-    ).one_or_none()
-    return row and Revision(*row)
+    row = connection.execute(text(_columns(table) + " ORDER BY revision DESC LIMIT 1"), {"goal": goal}).one_or_none()
+    return Revision(*row) if row else None
 
 
 def get(connection: Connection, table: str, goal: str, revision: int) -> Revision | None:
     row = connection.execute(
         text(_columns(table) + " AND revision = :revision"), {"goal": goal, "revision": revision}
     ).one_or_none()
-    return row and Revision(*row)
+    return Revision(*row) if row else None
 
 
 def history(connection: Connection, table: str, goal: str) -> Sequence[Revision]:
@@ -68,7 +66,14 @@ def publish(
                 INSERT INTO {table} (goal, revision, body, author, comment, created_at)
                 VALUES (:goal, :revision, {cast}, :author, :comment, :now)
                 """),
-                {"goal": goal, "revision": new.revision, "body": stored, "author": author, "comment": comment, "now": now},
+                {
+                    "goal": goal,
+                    "revision": new.revision,
+                    "body": stored,
+                    "author": author,
+                    "comment": comment,
+                    "now": now,
+                },
             )
     except IntegrityError:
         raise EditConflict(f"{table} revision {new.revision} was published by somebody else meanwhile") from None

@@ -88,7 +88,8 @@ def record_transitions(
         {
             "goal": goal,
             "rows": as_json(
-                {"person": p, "at": at, "from_stage": was, "to_stage": now, "cause": c} for p, at, was, now, c in transitions
+                {"person": p, "at": at, "from_stage": was, "to_stage": now, "cause": c}
+                for p, at, was, now, c in transitions
             ),
         },
     )

@@ -82,7 +82,9 @@ def take(
         """),
         {"owner": owner, "until": now + length, "source": source, "name": name, "now": now, "force": force},
     ).one_or_none()
-    return row and Lease(source, name, row.epoch, row.cursor, row.complete_due or force, row.attempts)
+    if row is None:
+        return None
+    return Lease(source, name, row.epoch, row.cursor, row.complete_due or force, row.attempts)
 
 
 def hold(connection: Connection, lease: Lease, now: datetime, length: timedelta) -> None:
@@ -140,6 +142,22 @@ def fail(connection: Connection, lease: Lease, code: str, problem: str, due_at: 
 
 def _release(lease: Lease, due_at: datetime) -> dict[str, Any]:
     return {"source": lease.source, "name": lease.name, "epoch": lease.epoch, "due_at": due_at}
+
+
+def loading(connection: Connection, sources: Sequence[str]) -> bool:
+    """True while a source's first read goes on: a score made of half the facts is a wrong one, and costs a write.
+
+    A source that fails keeps nobody waiting.
+    """
+    return bool(
+        connection.execute(
+            text("""
+            SELECT EXISTS (SELECT FROM stream WHERE source = ANY(:sources) AND name <> :push
+                           AND complete_at IS NULL AND problem IS NULL)
+            """),
+            {"sources": list(sources), "push": PUSH},
+        ).scalar_one()
+    )
 
 
 def status(connection: Connection) -> Sequence[StreamStatus]:

@@ -70,7 +70,9 @@ def _without_erased(connection: Connection, page: Page) -> Page:
         return page
 
     def allowed(activity: Activity) -> Activity | None:
-        left = tuple(p for p in activity.people if p not in gone or (p.object == "email" and activity.occurred_at > gone[p]))
+        left = tuple(
+            p for p in activity.people if p not in gone or (p.object == "email" and activity.occurred_at > gone[p])
+        )
         return replace(activity, people=left) if left else None
 
     return replace(
@@ -110,9 +112,8 @@ def _save_records(
     now: datetime,
 ) -> set[int]:
     """Upsert people and accounts that are not older than what is stored; returns the subjects with changed inputs."""
-    incoming: dict[int, LeadRecord | AccountRecord] = {}
-    for record in sorted([*page.accounts, *page.leads], key=lambda r: r.modified_at):
-        incoming[ids[record.ref]] = record
+    rows: list[LeadRecord | AccountRecord] = [*page.accounts, *page.leads]
+    incoming = {ids[record.ref]: record for record in sorted(rows, key=lambda row: row.modified_at)}
     stored = records.load(connection, incoming)
     saved: dict[int, StoredRecord] = {}
     history: list[tuple[int, str, str | None, datetime, datetime]] = []
@@ -129,7 +130,8 @@ def _save_records(
         known_at = min(record.modified_at, now) if page.backfill and old is None else now
         before = old.attributes if old is not None else {}
         differing = [
-            (subject, name, value, record.modified_at, known_at) for name, value in inputs.changes(before, new.attributes)
+            (subject, name, value, record.modified_at, known_at)
+            for name, value in inputs.changes(before, new.attributes)
         ]
         history += differing
         if old != new:
@@ -148,7 +150,9 @@ def _is_older(modified_at: datetime, stored: StoredRecord) -> bool:
 def _stored(record: LeadRecord | AccountRecord, ids: Mapping[RecordRef, int]) -> StoredRecord:
     if isinstance(record, AccountRecord):
         attributes = inputs.texts(record.attributes)
-        return StoredRecord("account", "open", None, record.name, None, attributes, {}, record.created_at, record.modified_at)
+        return StoredRecord(
+            "account", "open", None, record.name, None, attributes, {}, record.created_at, record.modified_at
+        )
     return StoredRecord(
         kind="person",
         state=record.state,
@@ -179,9 +183,7 @@ def _save_activities(connection: Connection, page: Page, ids: Mapping[RecordRef,
     outdated = {part for part in standing if part in changed or part not in incoming}
     activities.retract(connection, outdated, now)
     # An edit is known from now on, even in a backfill: before, the old version was what one knew.
-    activities.append(
-        connection, {part: (new, now if part in outdated else at) for part, (new, at) in changed.items()}
-    )
+    activities.append(connection, {part: (new, now if part in outdated else at) for part, (new, at) in changed.items()})
     return {subject for _, subject in changed.keys() | outdated}
 
 
@@ -218,9 +220,7 @@ def _delete(
     return touched | outcomes.mark_deleted(connection, {ref: d.deleted_at for ref, d in gone.items()})
 
 
-def _identify(
-    connection: Connection, evidence: Evidence, now: datetime
-) -> tuple[set[int], list[tuple[int, int]]]:
+def _identify(connection: Connection, evidence: Evidence, now: datetime) -> tuple[set[int], list[tuple[int, int]]]:
     """Store the evidence and recompute the persons concerned.
 
     Returns the persons whose facts are now others, and those that ceased to be, each with the one that it became.
@@ -244,7 +244,5 @@ def _identify(
     alive = {person for person in after_person.values() if person is not None}
     changed = {person for subject in moved for person in (moved[subject], before_person[subject]) if person is not None}
     people.ensure(connection, changed & alive, now)
-    joined = {
-        (was, became) for s, became in moved.items() if (was := before_person[s]) and became and was not in alive
-    }
+    joined = {(was, became) for s, became in moved.items() if (was := before_person[s]) and became and was not in alive}
     return changed & alive, sorted(joined)

@@ -49,8 +49,9 @@ def plan(
     """Everything that is due at `now`."""
     for source, stream in streams.due(connection, sources, now):
         yield Pull(source, stream)
-    for partition in people.due_partitions(connection, scale, partitions, now):
-        yield Rescore(partition)
+    if not streams.loading(connection, sources):
+        for partition in people.due_partitions(connection, scale, partitions, now):
+            yield Rescore(partition)
     for source in ledger.due_sources(connection, now, now - verify_after):
         if source in sources:
             yield Push(source)

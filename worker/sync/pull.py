@@ -59,9 +59,7 @@ def pull(engine: Engine, crm: Crm, stream: Stream, owner: str, clock: Clock, *, 
     return result
 
 
-def _read(
-    engine: Engine, crm: Crm, lease: Lease, tier: Tier, clock: Clock, until: datetime, result: Pulled
-) -> Lease:
+def _read(engine: Engine, crm: Crm, lease: Lease, tier: Tier, clock: Clock, until: datetime, result: Pulled) -> Lease:
     """Pull pages until the window is drained or the slice is over. Only the complete tier's cursor is stored."""
     cursor: Cursor | None = lease.cursor
     while True:

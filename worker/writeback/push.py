@@ -41,9 +41,7 @@ class Pushed:
     problem: CrmError | None = None
 
 
-def push(
-    engine: Engine, crm: Crm, owner: str, clock: Clock, verify_after: timedelta, forget: Forget
-) -> Pushed | None:
+def push(engine: Engine, crm: Crm, owner: str, clock: Clock, verify_after: timedelta, forget: Forget) -> Pushed | None:
     """Clear up what a dead owner left, write what is due, read back what was accepted. None: somebody else does it."""
     result = Pushed()
 
@@ -71,9 +69,7 @@ def push(
     return result if ended.taken else None
 
 
-def _take(
-    engine: Engine, lease: Lease, clock: Clock, query: Callable[[Connection, datetime], list[Row]]
-) -> list[Row]:
+def _take(engine: Engine, lease: Lease, clock: Clock, query: Callable[[Connection, datetime], list[Row]]) -> list[Row]:
     """Rows to work on, chosen in a transaction that proves that the lease is still ours."""
     with engine.begin() as connection:
         now = clock()
@@ -120,13 +116,11 @@ def _answer(row: Row, result: WriteResult, now: datetime) -> Answer:
 
 def retry_after(attempts: int) -> timedelta:
     """Doubling from half a minute to four hours, spread by chance so that a herd does not come back together."""
-    longest = min(LAST_RETRY, FIRST_RETRY * 2 ** min(attempts, 20))
+    longest = min(LAST_RETRY, FIRST_RETRY * float(2 ** min(attempts, 20)))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311
 
 
-def _read_back(
-    engine: Engine, crm: Crm, lease: Lease, rows: Sequence[Row], clock: Clock, forget: Forget
-) -> int:
+def _read_back(engine: Engine, crm: Crm, lease: Lease, rows: Sequence[Row], clock: Clock, forget: Forget) -> int:
     """Compare the CRM's primary store with what was meant; returns how many writes are proved."""
     held = crm.read_back([row.ref for row in rows])
     now = clock()

@@ -52,7 +52,7 @@ def home(caller: Caller, parent: Path) -> Iterator[Path]:
 
 def processes(caller: Caller, home: Path) -> list[int]:
     """Every process of the running servers."""
-    return caller.run(
+    pids: list[int] = caller.run(
         """
 pids = [pid for (pid,) in rows("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")]
 with valkey() as client:
@@ -63,6 +63,7 @@ say(pids)
 """,
         home,
     )
+    return pids
 
 
 def lives(pid: int) -> bool:
@@ -236,7 +237,7 @@ def test_remove_keeps_what_others_put_into_the_home(caller: Caller, home: Path) 
 
 
 @both_users
-@pytest.mark.parametrize("name", ["it's a \"100%\" name", "x" * 120])
+@pytest.mark.parametrize("name", ['it\'s a "100%" name', "x" * 120])
 def test_any_path_will_do(caller: Caller, parent: Path, name: str) -> None:
     home = parent / name
     try:
@@ -254,7 +255,9 @@ def test_looking_creates_nothing(tmp_path: Path) -> None:
 
 def refusal(caller: Caller, home: Path, before: str = "") -> str:
     """What a start says that cannot work."""
-    code = "\ntry:\n    embedded.start(home, durable=False)\nexcept embedded.EmbeddedError as error:\n    say(str(error))"
+    code = (
+        "\ntry:\n    embedded.start(home, durable=False)\nexcept embedded.EmbeddedError as error:\n    say(str(error))"
+    )
     said = caller.run(before + code, home)
     assert isinstance(said, str), "the start was not refused"
     return said

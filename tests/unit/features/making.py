@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+from polars._typing import SchemaDict
 
 from worker.features.facts import INSTANT, Facts
 
@@ -15,7 +16,7 @@ DAY = timedelta(days=1)
 AttributeRow = tuple[int, str, str | None, datetime, datetime, int, int]
 ActivityRow = tuple[int, str, str | None, datetime, datetime, str]
 
-_ATTRIBUTES = {
+_ATTRIBUTES: SchemaDict = {
     "person_id": pl.Int64,
     "name": pl.String,
     "value": pl.String,
@@ -24,7 +25,7 @@ _ATTRIBUTES = {
     "rank": pl.Int16,
     "record": pl.Int64,
 }
-_ACTIVITIES = {
+_ACTIVITIES: SchemaDict = {
     "person_id": pl.Int64,
     "kind": pl.String,
     "detail": pl.String,

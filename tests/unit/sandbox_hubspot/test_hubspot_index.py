@@ -16,7 +16,8 @@ def row(id: int, version: int, modified: int) -> Row:
 
 
 def filled(steps: list[Write]) -> tuple[SearchIndex, dict[int, int]]:
-    index, expected = SearchIndex(), {}
+    index = SearchIndex()
+    expected: dict[int, int] = {}
     for version, (id_, modified) in enumerate(steps):
         index.submit(id_, version, None if modified is None else row(id_, version, modified), 0, 0)
         if modified is None:
