@@ -63,7 +63,7 @@ def attempt(
 def _wait(state: RetryCallState) -> float:
     """Full jitter: workers that failed together do not come back together."""
     ceiling = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** (state.attempt_number - 1))
-    jitter = random.uniform(0, ceiling)
+    jitter = random.uniform(0, ceiling)  # noqa: S311 - to spread calls, not to keep a secret
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, Transient) else None
     return jitter if asked is None else asked.total_seconds() + min(jitter, 1.0)

@@ -17,7 +17,7 @@ from worker.bootstrap import Process
 from worker.settings import Settings, load
 
 QUEUES = ("plan", "sync", "compute")
-"""plan and sync: I/O with the CRMs. compute: scoring. At least one worker each, so that busy slots do not starve beat."""
+"""plan and sync: I/O with the CRMs. compute: scoring. A worker each, so that busy slots do not starve beat."""
 
 
 class App(Celery):

@@ -21,6 +21,7 @@ from connectors.quota import RedisGate
 from connectors.records import Deletion, ScoreField
 from connectors.tokens import RedisTokens
 from worker import embedded
+from worker.lease import Holder
 from worker.lifecycle import policy as policies
 from worker.settings import ConfigurationError, Settings
 from worker.store import database, migrate, revisions
@@ -62,9 +63,9 @@ class Process:
         return self.settings.clock or datetime.now(UTC)
 
     @cached_property
-    def owner(self) -> str:
-        """Who holds a lease, for people to read."""
-        return f"{socket.gethostname()}:{os.getpid()}"
+    def holder(self) -> Holder:
+        """This process as a taker of leases, by a name that people can read."""
+        return Holder(self.engine, f"{socket.gethostname()}:{os.getpid()}", self.now, self.settings.lease)
 
     @cached_property
     def addresses(self) -> Addresses:
@@ -120,7 +121,7 @@ class Process:
         return self._gate.spent(source)
 
     def crm(self, source: str) -> Crm:
-        """The connector of a configured source, opened once a process. Raises `ConfigurationError` for an unknown one."""
+        """The connector of a source, opened once a process. Raises `ConfigurationError` for an unknown one."""
         if source not in self._crms:
             settings = next((s for s in self.settings.sources if s.name == source), None)
             if settings is None:
@@ -168,12 +169,13 @@ class Process:
         with self.engine.connect() as connection:
             rules = revisions.get(connection, "rules", scale.goal, scale.rules)
             policy = revisions.get(connection, "policy", scale.goal, scale.policy)
-        assert rules is not None and policy is not None, "revisions are never deleted"
+        assert rules is not None, "revisions are never deleted"
+        assert policy is not None, "revisions are never deleted"
         ruleset = self.read_rules(rules.body, f"rules revision {scale.rules}")
         return Basis(scale, ruleset, policies.parse(policy.body))
 
     def read_rules(self, text: str, file: str) -> Ruleset:
-        """Rules over the shipped attributes and those of the configuration. Raises `RulesError`; `file` is for its text."""
+        """Rules over the shipped and the configured attributes. Raises `RulesError`; `file` is for its text."""
         from worker.features.catalogue import Attribute, AttributeType, Catalogue
         from worker.scoring.rules import load
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from connectors.errors import AuthFailed, CrmError, Misconfigured, QuotaExhausted, Transient
 from worker.store import streams
 from worker.store.streams import Lease, LeaseLost
 
-LENGTH = timedelta(seconds=120)
-"""Longer than any task may run, so that a lease ends only with its owner's death."""
 SLICE = timedelta(seconds=25)
 """Work gives way after this long and goes on under the next lease."""
 
@@ -39,42 +38,51 @@ class Ended:
     problem: CrmError | None = None
 
 
-def work(
-    engine: Engine,
-    source: str,
-    name: str,
-    owner: str,
-    clock: Clock,
-    task: Callable[[Lease], Next],
-    *,
-    force: bool = False,
-) -> Ended:
-    """Do a stream's work if it is due (any, with `force`) and nobody else does it.
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that takes leases. `length` should exceed what any task may run, so that a lease ends only with its
+    owner's death; a shorter one is safe, since a stale owner's epoch stores nothing."""
 
-    Safe to kill anywhere: the lease runs out. A failure of the CRM is stored with the stream and returned; a failure of
-    ours is stored, and raised.
-    """
-    with engine.begin() as connection:
-        lease = streams.take(connection, source, name, owner, clock(), LENGTH, force=force)
-    if lease is None:
-        return Ended(taken=False)
-    try:
-        following = task(lease)
-    except LeaseLost:
-        return Ended(lost=True)
-    except CrmError as problem:
-        now = clock()
-        with engine.begin() as connection:
-            due = now + wait_after(problem, lease.attempts, now)
-            streams.fail(connection, lease, type(problem).__name__, problem.message, due)
-        return Ended(problem=problem)
-    except Exception as bug:
-        with engine.begin() as connection:
-            streams.fail(connection, lease, "Bug", type(bug).__name__, clock() + timedelta(minutes=5))
-        raise
-    with engine.begin() as connection:
-        streams.release(connection, lease, clock(), *following)
-    return Ended()
+    engine: Engine
+    owner: str
+    clock: Clock
+    length: timedelta
+
+    def work(self, source: str, name: str, task: Callable[[Lease], Next], *, force: bool = False) -> Ended:
+        """Do a stream's work if it is due (any, with `force`) and nobody else does it.
+
+        Safe to kill anywhere: the lease runs out. A failure of the CRM is stored with the stream and returned; one of
+        ours is stored, and raised.
+        """
+        with self.engine.begin() as connection:
+            lease = streams.take(connection, source, name, self.owner, self.clock(), self.length, force=force)
+        if lease is None:
+            return Ended(taken=False)
+        try:
+            following = task(lease)
+        except LeaseLost:
+            return Ended(lost=True)
+        except CrmError as problem:
+            now = self.clock()
+            with self.engine.begin() as connection:
+                due = now + wait_after(problem, lease.attempts, now)
+                streams.fail(connection, lease, type(problem).__name__, problem.message, due)
+            return Ended(problem=problem)
+        except Exception as bug:
+            with self.engine.begin() as connection:
+                streams.fail(connection, lease, "Bug", type(bug).__name__, self.clock() + timedelta(minutes=5))
+            raise
+        with self.engine.begin() as connection:
+            streams.release(connection, lease, self.clock(), *following)
+        return Ended()
+
+    @contextmanager
+    def holding(self, lease: Lease) -> Iterator[tuple[Connection, datetime]]:
+        """A transaction, and its instant, in which the lease is ours and lives on. Raises `LeaseLost`."""
+        with self.engine.begin() as connection:
+            now = self.clock()
+            streams.hold(connection, lease, now, self.length)
+            yield connection, now
 
 
 def wait_after(problem: CrmError, attempts: int, now: datetime) -> timedelta:

@@ -53,7 +53,7 @@ def _pull(process: Process, source: str, result: Pass, report: Report) -> None:
     for stream in crm.streams:
         drained = False
         while not drained and source not in result.problems:
-            pulled = pull(process.engine, crm, stream, process.owner, process.now, force=True)
+            pulled = pull(process.holder, crm, stream, force=True)
             if pulled is None:  # a worker has it; what it reads is scored and written by whoever sees it first
                 break
             drained = pulled.drained
@@ -79,7 +79,7 @@ def _rescore(process: Process, result: Pass, report: Report) -> None:
 
 def _push(process: Process, source: str, result: Pass, report: Report) -> None:
     while source not in result.problems:
-        pushed = push(process.engine, process.crm(source), process.owner, process.now, timedelta(0), process.forget)
+        pushed = push(process.holder, process.crm(source), timedelta(0), process.forget)
         if pushed is None or not (pushed.sent or pushed.verified or pushed.problem):
             return
         result.sent += pushed.sent

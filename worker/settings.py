@@ -1,7 +1,8 @@
 """The configuration, and the only place that reads the environment.
 
 Order: `LEADGAUGE_*` environment variables, then files in the secrets directory, then the YAML file that
-`LEADGAUGE_CONFIG` names (else `leadgauge.yaml` in the working directory). Secrets of CRM accounts are named by place (`{env: ...}` or `{file: ...}`), never written down.
+`LEADGAUGE_CONFIG` names (else `leadgauge.yaml` in the working directory). Secrets of CRM accounts are named by place
+(`{env: ...}` or `{file: ...}`), never written down.
 """
 
 from __future__ import annotations
@@ -63,6 +64,11 @@ class Settings(BaseSettings):
     plan_every: timedelta = Field(default=timedelta(seconds=10), gt=timedelta(0), description="How often beat plans.")
     rescore_every: timedelta = Field(
         default=timedelta(hours=24), gt=timedelta(0), description="How long a score may stand when nothing happens."
+    )
+    lease: timedelta = Field(
+        default=timedelta(seconds=120),
+        gt=timedelta(0),
+        description="How long a killed worker keeps a stream from the others. Longer than the longest call.",
     )
     verify_after: timedelta = Field(
         default=timedelta(seconds=20),

@@ -35,7 +35,7 @@ def pull(source: str, stream: str) -> None:
     process = app.current()
     crm = process.crm(source)
     spec = next((s for s in crm.streams if s.name == stream), None)
-    result = read(process.engine, crm, spec, process.owner, process.now) if spec else None
+    result = read(process.holder, crm, spec) if spec else None
     if result is None:
         return
     log.info("pulled", action="pull", source=source, stream=stream, pages=result.pages, seen=result.seen,
@@ -78,9 +78,7 @@ def push(source: str) -> None:
     from worker.writeback.push import push as write
 
     process = app.current()
-    result = write(
-        process.engine, process.crm(source), process.owner, process.now, process.settings.verify_after, process.forget
-    )
+    result = write(process.holder, process.crm(source), process.settings.verify_after, process.forget)
     if result is not None and (result.sent or result.verified or result.problem):
         log.info("pushed", action="push", source=source, sent=result.sent, verified=result.verified,
                  problem=_named(result.problem))  # fmt: skip

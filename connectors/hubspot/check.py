@@ -57,9 +57,7 @@ class Checker:
     def _whole(self, problem: CrmError) -> Problem:
         source = self._session.source
         if isinstance(problem, AuthFailed):
-            return Problem(
-                "auth_failed", source, problem.message, "put a valid token in place, then run the check again"
-            )
+            return Problem("auth", source, problem.message, "put a valid token in place, then run the check again")
         if isinstance(problem, QuotaExhausted):
             return Problem("quota", source, problem.message, "wait, or raise the account's limit of calls")
         if isinstance(problem, Misconfigured):

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from sandbox.hubspot.call import Call
-from sandbox.hubspot.objects import Draft, archive_all, conflict, draft, make, shown, writable, write
+from sandbox.hubspot.objects import Draft, View, archive_all, conflict, draft, make, shown, writable, write
 from sandbox.hubspot.portal import EmailTaken
 from sandbox.hubspot.records import Record
 from sandbox.hubspot.wire import Refusal, bad_json, missing, no_content
@@ -37,7 +37,8 @@ def _refuse_duplicates(ids: list[str]) -> None:
 
 def _shown_all(call: Call, records: list[Record], names: list[str], history: list[str] | None = None) -> list[Any]:
     """Results come in the order of ids, not of the inputs."""
-    return [shown(call, record, names, history or ()) for record in sorted(records, key=lambda record: record.id)]
+    view = View(call, call.kind, names, history or ())
+    return [view.show(record) for record in sorted(records, key=lambda record: record.id)]
 
 
 def read(call: Call) -> Response:

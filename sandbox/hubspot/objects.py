@@ -22,29 +22,35 @@ PAGE = 100
 HISTORY_PAGE = 50
 
 
-def shown(call: Call, record: Record, properties: Sequence[str], history: Sequence[str] = ()) -> dict[str, Any]:
-    """A record as JSON: asked-for properties (empty ones null, unknown ones left out) and those always present."""
-    kind = record.kind
-    schema = call.portal.schemas[kind.name]
-    names = [name for name in properties or kind.defaults if schema.get(name)]
-    body: dict[str, Any] = {
-        "id": str(record.id),
-        "properties": {
-            name: record.read(name) for name in sorted({*names, kind.created, kind.modified, "hs_object_id"})
-        },
-    }
-    if history:
-        body["propertiesWithHistory"] = {
-            name: [_version(version) for version in record.history(name)] for name in history if schema.get(name)
-        }
-    body |= {
-        "createdAt": iso(record.created),
-        "updatedAt": iso(record.modified),
-        "archived": record.archived_at is not None,
-    }
-    if record.archived_at is not None:
-        body["archivedAt"] = iso(record.archived_at)
-    return body
+class View:
+    """How the records of one answer are shown: which properties, which histories."""
+
+    def __init__(self, call: Call, kind: ObjectType, properties: Sequence[str], history: Sequence[str] = ()) -> None:
+        schema = call.portal.schemas[kind.name]
+        stamps = {"hs_object_id", kind.created, kind.modified}
+        self._names = [*sorted({name for name in properties or kind.defaults if schema.get(name)} - stamps)]
+        self._history = [name for name in history if schema.get(name)]
+        self._kind = kind
+
+    def show(self, record: Record) -> dict[str, Any]:
+        """A record as JSON: asked-for properties (empty ones null, unknown ones left out) and its stamps."""
+        id_, created, modified, value = str(record.id), iso(record.created), iso(record.modified), record.values.get
+        properties = {name: value(name) for name in self._names}
+        properties |= {self._kind.created: created, self._kind.modified: modified, "hs_object_id": id_}
+        body: dict[str, Any] = {"id": id_, "properties": properties}
+        if self._history:
+            body["propertiesWithHistory"] = {
+                name: [_version(version) for version in record.history(name)] for name in self._history
+            }
+        body |= {"createdAt": created, "updatedAt": modified, "archived": record.archived_at is not None}
+        if record.archived_at is not None:
+            body["archivedAt"] = iso(record.archived_at)
+        return body
+
+
+def shown(call: Call, record: Record, properties: Sequence[str]) -> dict[str, Any]:
+    """One record with the given properties, or the type's default ones."""
+    return View(call, record.kind, properties).show(record)
 
 
 def _version(version: tuple[str, int, str, str]) -> dict[str, Any]:
@@ -54,15 +60,20 @@ def _version(version: tuple[str, int, str, str]) -> dict[str, Any]:
     return {**shown, "updatedByUserId": int(user)} if user != source_id and user.isdecimal() else shown
 
 
-def _full(call: Call, record: Record) -> dict[str, Any]:
-    """A record as list and read show it, with its page and, when asked for, its associations."""
-    body = shown(call, record, call.names("properties"), call.names("propertiesWithHistory"))
-    kind, settings = record.kind, call.settings
-    body["url"] = f"https://{settings.ui_domain}/contacts/{call.portal.portal_id}/record/{kind.type_id}/{record.id}"
-    links = {other.name: _links(call, record, other) for other in _asked_types(call)}
-    if links := {name: results for name, results in links.items() if results}:
-        body["associations"] = {name: {"results": results} for name, results in links.items()}
-    return body
+def _full(call: Call, kind: ObjectType, records: Iterable[Record]) -> list[dict[str, Any]]:
+    """Records as list and read show them, with their page and, when asked for, their associations."""
+    view = View(call, kind, call.names("properties"), call.names("propertiesWithHistory"))
+    page = f"https://{call.settings.ui_domain}/contacts/{call.portal.portal_id}/record/{kind.type_id}"
+    others = _asked_types(call)
+    bodies = []
+    for record in records:
+        body = view.show(record)
+        body["url"] = f"{page}/{record.id}"
+        links = {other.name: {"results": rows} for other in others if (rows := _links(call, record, other))}
+        if links:
+            body["associations"] = links
+        bodies.append(body)
+    return bodies
 
 
 def _asked_types(call: Call) -> list[ObjectType]:
@@ -99,14 +110,15 @@ def list_page(call: Call) -> Response:
         records, following = held[:limit], held[limit].id if len(held) > limit else None
     else:
         records, following = call.portal.page(kind.name, int(after), limit)
-    body: dict[str, Any] = {"results": [_full(call, record) for record in records]}
+    body: dict[str, Any] = {"results": _full(call, kind, records)}
     if following is not None:
         body["paging"] = call.next_page(following)
     return answer(body)
 
 
 def read(call: Call) -> Response:
-    return answer(_full(call, _addressed(call, archived=call.flag("archived"))))
+    record = _addressed(call, archived=call.flag("archived"))
+    return answer(_full(call, record.kind, [record])[0])
 
 
 def _addressed(call: Call, *, archived: bool = False) -> Record:
@@ -269,7 +281,8 @@ def search_page(call: Call) -> Response:
     except BadFilter as problem:
         raise bad_json(str(problem)) from None
     records = (call.portal.exact(kind.name, str(id_)) for id_ in ids)
-    results = [shown(call, record, query.properties) for record in records if record is not None]
+    view = View(call, kind, query.properties)
+    results = [view.show(record) for record in records if record is not None]
     body: dict[str, Any] = {"total": total, "results": results}
     if query.after + query.limit < total:
         body["paging"] = {"next": {"after": str(query.after + query.limit)}}

@@ -20,17 +20,16 @@ def refusal(org: Org, sobject: SObject, id: str | None, field: Field, value: Any
         if field.required:
             return RowError("REQUIRED_FIELD_MISSING", f"Required fields are missing: [{field.name}]", (field.name,))
         return None
-    label = field.shown_label
     if field.type in TEXTUAL and len(value) > field.length > 0:
-        message = f"{label}: data value too large: {value} (max length={field.length})"
+        message = f"{field.shown_label}: data value too large: {value} (max length={field.length})"
         return RowError("STRING_TOO_LONG", message, (field.name,))
     if field.type is FieldType.EMAIL and not _EMAIL.fullmatch(value):
-        return RowError("INVALID_EMAIL_ADDRESS", f"{label}: invalid email address: {value}", (field.name,))
+        return RowError("INVALID_EMAIL_ADDRESS", f"{field.shown_label}: invalid email address: {value}", (field.name,))
     if field.restricted and not set(value.split(";")) <= set(field.values):
-        message = f"{label}: bad value for restricted picklist field: {value}"
+        message = f"{field.shown_label}: bad value for restricted picklist field: {value}"
         return RowError("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, (field.name,))
     if field.type in NUMERIC and abs(value) >= 10.0 ** (field.precision - field.scale):
-        message = f"{label}: value outside of valid range on numeric field: {value}"
+        message = f"{field.shown_label}: value outside of valid range on numeric field: {value}"
         return RowError("NUMBER_OUTSIDE_VALID_RANGE", message, (field.name,))
     if field.type is FieldType.REFERENCE:
         return _reference_refusal(org, field, value)

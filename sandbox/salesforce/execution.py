@@ -212,9 +212,9 @@ def _unknown_child(scope: Scope, name: Name) -> ApiError:
     return scope.refused(
         name,
         "INVALID_TYPE",
-        f"Didn't understand relationship '{name.text}' in FROM part of query call. If you are attempting to use a"
-        " custom relationship, be sure to append the '__r' after the custom relationship name. Please reference your WSDL or"
-        " the describe call for the appropriate names.",
+        f"Didn't understand relationship '{name.text}' in FROM part of query call. If you are attempting to use"
+        " a custom relationship, be sure to append the '__r' after the custom relationship name. Please reference your"
+        " WSDL or the describe call for the appropriate names.",
     )
 
 

@@ -70,8 +70,8 @@ def routes(org: Org) -> list[Route]:
             html = environment.get_template("missing.html").render(org=_organization(org))
             return HTMLResponse(html, 404)
         html = environment.get_template("record.html").render(
-            row=row, object=sobject.name, org=_organization(org), company=_company(org, row), fields=_fields(org, sobject, row),
-            timeline=_timeline(org, id), scored=sobject.name in ("Lead", "Contact"),
+            row=row, object=sobject.name, org=_organization(org), company=_company(org, row),
+            fields=_fields(org, sobject, row), timeline=_timeline(org, id), scored=sobject.name in ("Lead", "Contact"),
             successor=row.get("MasterRecordId") or row.get("ConvertedContactId"), kind=org.kind,
         )  # fmt: skip
         return HTMLResponse(html)

@@ -40,6 +40,7 @@ def dump(org: Org) -> dict[str, Any]:
         "access": {name: sorted(getattr(org.access, name)) for name in _ACCESS},
         "lead_assignment": org.automation.lead_assignment,
         "fields": _changed_fields(org),
+        "schema_changes": {name: at.isoformat() for name, at in org.schema_changes.items()},
     }  # fmt: skip
 
 
@@ -61,6 +62,7 @@ def load(org: Org, dumped: Mapping[str, Any]) -> None:
                 org.schema[object].drop(name)
             else:
                 org.schema[object].put(_field(field))
+    org.schema_changes = {name: datetime.fromisoformat(at) for name, at in dumped["schema_changes"].items()}
     org.commits.pending.clear()
     for object in org.tables:
         table = org.tables[object]

@@ -203,8 +203,8 @@ def _time_one(process: Process, practice: Practice, group: Group, ref: RecordRef
         out.print(f"{ref.source}: nothing moved; see {HOME / 'workers.log'}")
         return
     out.print(
-        f"[bold]Live[/] {ref.source}: a {act.kind.replace('_', ' ')} moved {ref.object}/{ref.id} from {before} to {after} "
-        f"in the rep's field {span(took)} later (the CRM's own delay of {span(act.hidden)} not counted)"
+        f"[bold]Live[/] {ref.source}: a {act.kind.replace('_', ' ')} moved {ref.object}/{ref.id} from {before} to "
+        f"{after} in the rep's field {span(took)} later (the CRM's own delay of {span(act.hidden)} not counted)"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a person, or a machine, sees: tables and progress for one, JSON for the other, and exit codes that mean something."""
+"""What a person or a machine sees: tables for one, JSON for the other, and exit codes that mean something."""
 
 from __future__ import annotations
 

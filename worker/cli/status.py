@@ -19,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
-    """Streams with their lag, people by bucket, the ledger, and API calls left. Ends with 1 if something needs a person."""
+    """Streams with their lag, people by bucket, the ledger, API calls left. Ends with 1 if something needs a person."""
     process = Process(load())
     process.check_schema()
     with process.engine.connect() as connection:

@@ -42,7 +42,7 @@ def distinct(known: pl.LazyFrame) -> pl.DataFrame:
         .agg(pl.col("n").max())
         .select("person_id", "kind", "detail", "second", "n")
     )
-    return pl.concat([rows.filter(~alike).drop("source"), merged])
+    return pl.concat([rows.drop("source").filter(~alike), merged])
 
 
 def _alike(rows: pl.DataFrame) -> pl.Series:

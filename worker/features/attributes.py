@@ -24,12 +24,10 @@ def attribute_columns(
     has one. A value that does not parse is missing, and gives way to no older one.
     """
     held = {catalogue.attributes[name].derived_from or name for name in names}
-    rows = known.filter(pl.col("name").cast(pl.String).is_in(held)).collect()
-    of_name = {str(key[0]): part for key, part in rows.partition_by("name", as_dict=True, include_key=False).items()}
-    nothing = rows.clear().drop("name")
-    for name in sorted(held):
-        valid = _valid(of_name.pop(name, nothing))
-        typed = valid.select("person_id", _typed(pl.col("value"), catalogue.attributes[name].type).alias(name))
+    columns = ("person_id", "value", "occurred_at", "known_at", "rank", "record")
+    for name in sorted(held):  # one at a time, because a copy of all rows at once would cost more memory than the facts
+        rows = known.filter(pl.col("name").cast(pl.String) == name).select(columns).collect()
+        typed = _valid(rows).select("person_id", _typed(pl.col("value"), catalogue.attributes[name].type).alias(name))
         people = people.join(typed, on="person_id", how="left", maintain_order="left")
     for name in sorted(names):
         if origin := catalogue.attributes[name].derived_from:

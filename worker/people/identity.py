@@ -17,7 +17,15 @@ from connectors.records import EMAIL, RecordRef
 # Mailboxes that a role or a team reads. Two people behind one of them are not one person.
 # RFC 2142 names the first two lines; the rest is what marketing lists see most.
 ROLES = frozenset(
-    ["info", "marketing", "sales", "support", "noc", "security", "abuse", "postmaster", "hostmaster", "usenet", "news", "webmaster", "www", "uucp", "ftp", "admin", "administrator", "billing", "contact", "contacto", "kontakt", "office", "hello", "team", "mail", "email", "enquiries", "inquiries", "help", "helpdesk", "service", "jobs", "careers", "hr", "press", "media", "accounts", "accounting", "finance", "invoice", "orders", "purchasing", "reception", "no-reply", "noreply", "donotreply", "root", "it"]
+    re.findall(
+        r"\S+",
+        """
+        info marketing sales support noc security abuse postmaster hostmaster usenet news webmaster www uucp ftp
+        admin administrator billing contact contacto kontakt office hello team mail email enquiries inquiries help
+        helpdesk service jobs careers hr press media accounts accounting finance invoice orders purchasing
+        reception no-reply noreply donotreply root it
+        """,
+    )
 )
 NAMES_ON_ONE_ADDRESS = 3
 """An address on records with this many different names is shared (a family, a team, a placeholder)."""

@@ -48,6 +48,8 @@ def score_rules(facts: Facts, as_of: datetime, ruleset: Ruleset) -> Scores:
     """
     frame = build(facts, as_of, ruleset.catalogue, ruleset.attributes)
     evaluation = evaluate(frame, ruleset)
+    attributes = frame.people.select("person_id", *sorted(ruleset.spoken))
+    del frame  # its activities are the largest thing in memory, and nothing needs them any more
     scored = evaluation.people.filter(pl.col("excluded").is_null())
     scored = scored.select("person_id", "raw", score=(pl.col("raw") + 0.5).floor().cast(pl.Int16))
     contributions = whole_points(evaluation.lines, scored)
@@ -62,7 +64,7 @@ def score_rules(facts: Facts, as_of: datetime, ruleset: Ruleset) -> Scores:
         .join(excluded, on="person_id", how="left", maintain_order="left")
         .select("person_id", "score", status=pl.coalesce("status", "excluded", pl.lit(UNKNOWN)), raw="raw")
     )
-    return Scores(people, contributions, frame.people.select("person_id", *sorted(ruleset.spoken)))
+    return Scores(people, contributions, attributes)
 
 
 def verified(scored: pl.DataFrame, contributions: pl.DataFrame) -> pl.DataFrame:

@@ -22,11 +22,14 @@ class Progress:
 
 
 def progress(connection: Connection, goal: str, milestones: list[datetime], now: datetime) -> Progress:
-    """How far the first pass is. `milestones` remembers when everything was read, and when everybody of then was scored:
-    a world that moves on does not keep the pass from ending."""
+    """How far the first pass is. `milestones` remembers when everything was read, and when everybody of then was
+    scored: a world that moves on does not keep the pass from ending."""
     streams = connection.execute(
         text(
-            "SELECT count(*) FILTER (WHERE complete_at IS NOT NULL) AS done, count(*) AS n FROM stream WHERE name <> :push"
+            """
+        SELECT count(*) FILTER (WHERE complete_at IS NOT NULL) AS done, count(*) AS n
+        FROM stream WHERE name <> :push
+        """
         ),
         {"push": PUSH},
     ).one()
@@ -88,7 +91,8 @@ def best(connection: Connection, goal: str, limit: int) -> Sequence[Any]:
     return connection.execute(
         text(f"""
         SELECT x.* FROM (SELECT DISTINCT ON (v.person_id) v.* FROM ({_SHOWN}) v
-                         JOIN score c ON c.person_id = v.person_id AND c.goal = :goal AND c.stage IN ('mql', 'nurturing')
+                         JOIN score c ON c.person_id = v.person_id AND c.goal = :goal
+                              AND c.stage IN ('mql', 'nurturing')
                          ORDER BY v.person_id, v.id DESC) x
         ORDER BY CAST(x.score AS int) DESC NULLS LAST, x.person_id LIMIT :limit
         """),

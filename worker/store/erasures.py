@@ -13,7 +13,7 @@ from connectors.records import EMAIL, RecordRef
 
 def digest(ref: RecordRef) -> bytes:
     """One way: the tombstone knows a record again without naming it."""
-    return hashlib.sha256(f"leadgauge erasure\0{ref}".encode()).digest()
+    return hashlib.sha256("\0".join(("leadgauge erasure", ref.source, ref.object, ref.id)).encode()).digest()
 
 
 def erased(connection: Connection, refs: Collection[RecordRef]) -> Mapping[RecordRef, datetime]:

@@ -1,4 +1,6 @@
-"""Every intended write, and how it ended: intended -> sent -> accepted -> verified, or superseded, drifted, refused, parked.
+"""Every intended write, and how it ended.
+
+intended -> sent -> accepted -> verified, or superseded, drifted, refused, parked.
 
 `sent` is committed before the call, so a crash leaves a row whose outcome is unknown; it is read back, not sent again.
 """

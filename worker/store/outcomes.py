@@ -21,7 +21,7 @@ def save(
     subjects: Mapping[RecordRef, int],
     known_at: Mapping[RecordRef, datetime],
 ) -> set[int]:
-    """Store deals unless what is stored is newer; returns the subjects on those whose status, stage or people changed."""
+    """Store deals unless what is stored is newer; returns the subjects on those that changed."""
     rows = as_json(
         {
             "source": o.ref.source,
@@ -71,7 +71,8 @@ def save(
 
 def _people(connection: Connection, rows: str, changed: Sequence[int]) -> set[int]:
     wanted = f"""
-        SELECT o.id AS outcome_id, unnest(w.people) AS subject_id FROM outcome o JOIN {_ROWS} USING (source, object, key)
+        SELECT o.id AS outcome_id, unnest(w.people) AS subject_id
+        FROM outcome o JOIN {_ROWS} USING (source, object, key)
     """
     removed = connection.execute(
         text(f"""

@@ -155,9 +155,9 @@ def settle(connection: Connection, scored: Collection[Due], due_at: dict[int, da
 def counts(connection: Connection, now: datetime) -> dict[str, int]:
     """How many people there are, and how many wait to be scored."""
     row = connection.execute(
-        text(
-            "SELECT count(*) AS people, count(*) FILTER (WHERE dirty_at IS NOT NULL OR due_at <= :now) AS dirty FROM person"
-        ),
+        text("""
+        SELECT count(*) AS people, count(*) FILTER (WHERE dirty_at IS NOT NULL OR due_at <= :now) AS dirty FROM person
+        """),
         {"now": now},
     ).one()
     return {"people": row.people, "dirty": row.dirty}

@@ -42,7 +42,8 @@ class OpenRecord:
 def load(connection: Connection, subjects: Collection[int]) -> Mapping[int, StoredRecord]:
     rows = connection.execute(
         text("""
-        SELECT subject_id, kind, state, email, name, account_id, attributes, written, created_at, modified_at, deleted_at
+        SELECT subject_id, kind, state, email, name, account_id, attributes, written, created_at, modified_at,
+               deleted_at
         FROM record WHERE subject_id = ANY(:ids)
         """),
         {"ids": list(subjects)},

@@ -50,7 +50,8 @@ def save(connection: Connection, goal: str, standings: Sequence[Standing]) -> No
         mql_at timestamptz, as_of timestamptz, rules_revision int, policy_revision int)"""
     connection.execute(
         text(f"""
-        INSERT INTO score_history (goal, person_id, as_of, score, status, bucket, stage, rules_revision, policy_revision)
+        INSERT INTO score_history (goal, person_id, as_of, score, status, bucket, stage, rules_revision,
+                                   policy_revision)
         SELECT :goal, w.person_id, w.as_of, w.score, w.status, w.bucket, w.stage, w.rules_revision, w.policy_revision
         FROM {recordset} LEFT JOIN score s ON s.goal = :goal AND s.person_id = w.person_id
         WHERE (s.score, s.status, s.bucket, s.stage, s.rules_revision, s.policy_revision)
@@ -63,8 +64,7 @@ def save(connection: Connection, goal: str, standings: Sequence[Standing]) -> No
     )
     connection.execute(
         text(f"""
-        INSERT INTO score (goal, {_COLUMNS}) SELECT :goal, {_COLUMNS.replace(", ", ", w.").replace("person_id", "w.person_id", 1)}
-        FROM {recordset} ORDER BY w.person_id
+        INSERT INTO score (goal, {_COLUMNS}) SELECT :goal, {_COLUMNS} FROM {recordset} ORDER BY person_id
         ON CONFLICT (goal, person_id) DO UPDATE SET
             score = excluded.score, status = excluded.status, bucket = excluded.bucket, stage = excluded.stage,
             stage_since = excluded.stage_since, mql_at = excluded.mql_at, as_of = excluded.as_of,

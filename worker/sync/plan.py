@@ -1,4 +1,4 @@
-"""What is due, as wake-ups. A wake-up carries no work: whoever gets it asks the database, and a lost one is sent again."""
+"""What is due, as wake-ups. One carries no work: whoever gets it asks the database, and a lost one is sent again."""
 
 from __future__ import annotations
 

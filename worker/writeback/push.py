@@ -7,18 +7,17 @@ before anything is sent again, so a write whose answer was lost is not done twic
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from connectors.errors import CrmError
 from connectors.port import Crm
 from connectors.records import Deletion, FieldWrite, WriteOutcome, WriteResult
-from worker import lease as leases
-from worker.lease import Clock, Next
+from worker.lease import SLICE, Holder, Next
 from worker.lifecycle import fields
 from worker.store import ledger, streams
 from worker.store.ledger import Answer, Row, State
@@ -41,62 +40,58 @@ class Pushed:
     problem: CrmError | None = None
 
 
-def push(engine: Engine, crm: Crm, owner: str, clock: Clock, verify_after: timedelta, forget: Forget) -> Pushed | None:
+def push(holder: Holder, crm: Crm, verify_after: timedelta, forget: Forget) -> Pushed | None:
     """Clear up what a dead owner left, write what is due, read back what was accepted. None: somebody else does it."""
     result = Pushed()
 
     def task(lease: Lease) -> Next:
-        started = clock()
-        while left := _take(engine, lease, clock, lambda c, _: ledger.unresolved(c, crm.source, crm.push_size)):
-            result.verified += _read_back(engine, crm, lease, left, clock, forget)
-        while clock() < started + leases.SLICE and (
-            rows := _take(engine, lease, clock, lambda c, now: ledger.take(c, crm.source, now, crm.push_size))
-        ):
-            results = crm.push([FieldWrite(row.ref, fields.typed(row.values), f"ledger-{row.id}") for row in rows])
+        until = holder.clock() + SLICE
+
+        def batches(query: Callable[[Connection, datetime], list[Row]]) -> Iterator[list[Row]]:
+            while holder.clock() < until:
+                with holder.holding(lease) as (connection, now):
+                    rows = query(connection, now)
+                if not rows:
+                    return
+                yield rows
+
+        size = crm.push_size
+        for rows in batches(lambda c, _: ledger.unresolved(c, crm.source, size)):
+            result.verified += _read_back(holder, crm, lease, rows, forget)
+        for rows in batches(lambda c, now: ledger.take(c, crm.source, now, size)):
+            _write(holder, crm, lease, rows, forget)
             result.sent += len(rows)
-            _settle(engine, lease, rows, results, clock, forget)
-        while clock() < started + leases.SLICE and (
-            rows := _take(
-                engine, lease, clock, lambda c, now: ledger.unverified(c, crm.source, now - verify_after, crm.push_size)
-            )
-        ):
-            result.verified += _read_back(engine, crm, lease, rows, clock, forget)
-        now = clock()
+        for rows in batches(lambda c, now: ledger.unverified(c, crm.source, now - verify_after, size)):
+            result.verified += _read_back(holder, crm, lease, rows, forget)
+        now = holder.clock()
         return Next(due_at=now, complete_due_at=now, complete_at=now)
 
-    ended = leases.work(engine, crm.source, streams.PUSH, owner, clock, task)
+    ended = holder.work(crm.source, streams.PUSH, task)
     result.problem = ended.problem
     return result if ended.taken else None
 
 
-def _take(engine: Engine, lease: Lease, clock: Clock, query: Callable[[Connection, datetime], list[Row]]) -> list[Row]:
-    """Rows to work on, chosen in a transaction that proves that the lease is still ours."""
-    with engine.begin() as connection:
-        now = clock()
-        streams.hold(connection, lease, now, leases.LENGTH)
-        return query(connection, now)
-
-
-def _settle(
-    engine: Engine,
-    lease: Lease,
-    rows: Sequence[Row],
-    results: Sequence[WriteResult],
-    clock: Clock,
-    forget: Forget,
-) -> None:
-    """Record what the CRM answered, row by row."""
-    now = clock()
-    answers = [_answer(row, result, now) for row, result in zip(rows, results, strict=True)]
-    gone = [
-        Deletion(result.ref, now, merged_into=result.moved_to)
-        for result in results
-        if result.outcome in (WriteOutcome.GONE, WriteOutcome.MOVED)
-    ]
-    with engine.begin() as connection:
-        streams.hold(connection, lease, now, leases.LENGTH)
+def _write(holder: Holder, crm: Crm, lease: Lease, rows: Sequence[Row], forget: Forget) -> None:
+    """Send a batch and record what the CRM answered, row by row."""
+    results = crm.push([FieldWrite(row.ref, fields.typed(row.values), f"ledger-{row.id}") for row in rows])
+    with holder.holding(lease) as (connection, now):
+        gone = [
+            Deletion(result.ref, now, merged_into=result.moved_to)
+            for result in results
+            if result.outcome in (WriteOutcome.GONE, WriteOutcome.MOVED)
+        ]
         forget(connection, gone, now)
+        ledger.answer(connection, [_answer(row, result, now) for row, result in zip(rows, results, strict=True)], now)
+
+
+def _read_back(holder: Holder, crm: Crm, lease: Lease, rows: Sequence[Row], forget: Forget) -> int:
+    """Compare the CRM's primary store with what was meant; returns how many writes are proved."""
+    held = crm.read_back([row.ref for row in rows])
+    with holder.holding(lease) as (connection, now):
+        forget(connection, [Deletion(row.ref, now) for row in rows if row.ref not in held], now)
+        answers = [_proof(row, fields.plain(held[row.ref]) if row.ref in held else None, now) for row in rows]
         ledger.answer(connection, answers, now)
+    return sum(answer.state is State.VERIFIED for answer in answers)
 
 
 def _answer(row: Row, result: WriteResult, now: datetime) -> Answer:
@@ -118,18 +113,6 @@ def retry_after(attempts: int) -> timedelta:
     """Doubling from half a minute to four hours, spread by chance so that a herd does not come back together."""
     longest = min(LAST_RETRY, FIRST_RETRY * float(2 ** min(attempts, 20)))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311
-
-
-def _read_back(engine: Engine, crm: Crm, lease: Lease, rows: Sequence[Row], clock: Clock, forget: Forget) -> int:
-    """Compare the CRM's primary store with what was meant; returns how many writes are proved."""
-    held = crm.read_back([row.ref for row in rows])
-    now = clock()
-    answers = [_proof(row, fields.plain(held[row.ref]) if row.ref in held else None, now) for row in rows]
-    with engine.begin() as connection:
-        streams.hold(connection, lease, now, leases.LENGTH)
-        forget(connection, [Deletion(row.ref, now) for row in rows if row.ref not in held], now)
-        ledger.answer(connection, answers, now)
-    return sum(answer.state is State.VERIFIED for answer in answers)
 
 
 def _proof(row: Row, held: Mapping[str, Any] | None, now: datetime) -> Answer:

@@ -32,8 +32,19 @@ def keys() -> tuple[str, str]:
     return private.decode(), public.decode()
 
 
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+    """The server's context, and the file of the authority that signed its certificate."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    ca = tmp_path_factory.mktemp("tls") / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca))
+    return context, ca
+
+
 @pytest.fixture
-def practice(tmp_path: Path, keys: tuple[str, str]) -> Iterator[Practice]:
+def practice(tls: tuple[ssl.SSLContext, Path], keys: tuple[str, str]) -> Iterator[Practice]:
     clock = Clock(NOON)
     org = Org(clock)
     settings = SalesforceServer(
@@ -41,11 +52,7 @@ def practice(tmp_path: Path, keys: tuple[str, str]) -> Iterator[Practice]:
         username=USERNAME, password=PASSWORD, security_token="tok", bulk_delay=0.01,
     )  # fmt: skip
     app = build_app(org, settings)
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    ca = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(ca))
+    context, ca = tls
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, log_config=None, lifespan="off", ws="none", http="httptools", timeout_graceful_shutdown=1,

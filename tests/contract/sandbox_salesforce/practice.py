@@ -58,8 +58,8 @@ class Practice:
         self.sessions.append(session)
         return session
 
-    def client(self) -> Salesforce:
-        """simple-salesforce, logged in by client credentials."""
+    def client(self) -> Any:
+        """simple-salesforce, logged in by client credentials; untyped, as its annotations do not cover its own use."""
         return Salesforce(
             consumer_key=KEY, consumer_secret=SECRET, domain="acme.my", session=self.session(), version=VERSION
         )

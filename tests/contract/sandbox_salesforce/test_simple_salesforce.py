@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from simple_salesforce.api import Salesforce
@@ -81,8 +82,9 @@ def test_a_refused_update_says_why(practice: Practice) -> None:
     (id,) = _leads(practice, 1)
     with pytest.raises(SalesforceMalformedRequest) as refused:
         practice.client().Lead.update(id, {"Lead_Score_Bucket__c": "boiling"})
-    assert refused.value.content[0]["errorCode"] == "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
-    assert refused.value.content[0]["fields"] == ["Lead_Score_Bucket__c"]
+    content: Any = refused.value.content
+    assert content[0]["errorCode"] == "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
+    assert content[0]["fields"] == ["Lead_Score_Bucket__c"]
 
 
 def test_describe_tells_types_and_limits(practice: Practice) -> None:

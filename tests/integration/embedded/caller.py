@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from worker import embedded
+
 _PRELUDE = """
 import json, sys
 from pathlib import Path
@@ -50,6 +52,13 @@ class Caller:
             out, err = process.communicate(timeout=100)
         assert process.returncode == 0, err
         return json.loads(out) if out else None
+
+    def remove(self, home: Path) -> None:
+        """Stop and delete, without a process of its own where that is not needed."""
+        if self.prefix:
+            self.run("embedded.remove(home)", home)
+        else:
+            embedded.remove(home)
 
     def directory(self, path: Path) -> Path:
         """Make a private directory of this user."""

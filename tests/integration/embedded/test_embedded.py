@@ -47,7 +47,7 @@ def parent(caller: Caller) -> Iterator[Path]:
 def home(caller: Caller, parent: Path) -> Iterator[Path]:
     path = parent / "home"
     yield path
-    caller.run("embedded.remove(home)", path)
+    caller.remove(path)
 
 
 def processes(caller: Caller, home: Path) -> list[int]:
@@ -81,16 +81,16 @@ def lives(pid: int) -> bool:
     return True
 
 
-def write(caller: Caller, home: Path) -> None:
+def start_and_write(caller: Caller, home: Path) -> None:
     caller.run(
-        "rows('CREATE TABLE kept (n int)'); rows('INSERT INTO kept VALUES (42)')\n"
+        _START + "rows('CREATE TABLE kept (n int)'); rows('INSERT INTO kept VALUES (42)')\n"
         "with valkey() as client: client.set('kept', '42')",
         home,
     )
 
 
-def kept(caller: Caller, home: Path) -> Any:
-    return caller.run("with valkey() as client: say([rows('SELECT n FROM kept'), client.get('kept')])", home)
+def start_and_read(caller: Caller, home: Path) -> Any:
+    return caller.run(_START + "with valkey() as client: say([rows('SELECT n FROM kept'), client.get('kept')])", home)
 
 
 def test_second_start_adopts_the_running_servers(caller: Caller, home: Path) -> None:
@@ -112,23 +112,19 @@ def test_concurrent_starts_get_the_same_servers(caller: Caller, home: Path) -> N
 
 
 def test_data_survive_a_stop(caller: Caller, home: Path) -> None:
-    caller.run(_START, home)
-    write(caller, home)
+    start_and_write(caller, home)
     caller.run("embedded.stop(home)", home)
-    caller.run(_START, home)
-    assert kept(caller, home) == [[[42]], "42"]
+    assert start_and_read(caller, home) == [[[42]], "42"]
 
 
 @both_users
 @pytest.mark.parametrize("victims", ["leaders", "everything"])
 def test_data_survive_sigkill(caller: Caller, home: Path, victims: str) -> None:
-    caller.run("embedded.start(home)", home)
-    write(caller, home)
+    start_and_write(caller, home)
     *children, valkey, postmaster = processes(caller, home)
     for pid in [postmaster, valkey, *(children if victims == "everything" else [])]:
         os.kill(pid, signal.SIGKILL)
-    caller.run(_START, home)
-    assert kept(caller, home) == [[[42]], "42"]
+    assert start_and_read(caller, home) == [[[42]], "42"]
 
 
 def test_servers_outlive_a_killed_holder(caller: Caller, home: Path) -> None:
@@ -219,19 +215,17 @@ say(rows("SELECT current_database()"))
 
 @both_users
 def test_home_that_was_deleted_begins_afresh(caller: Caller, home: Path) -> None:
-    caller.run(_START, home)
-    write(caller, home)
+    start_and_write(caller, home)
     caller.run("embedded.stop(home)", home)
     shutil.rmtree(home)
-    caller.run(_START, home)
-    code = "with valkey() as c: say([rows(\"SELECT to_regclass('kept')::text\"), c.get('kept')])"
+    code = _START + "with valkey() as c: say([rows(\"SELECT to_regclass('kept')::text\"), c.get('kept')])"
     assert caller.run(code, home) == [[[None]], None]
 
 
 def test_remove_keeps_what_others_put_into_the_home(caller: Caller, home: Path) -> None:
     caller.run(_START, home)
     (home / "sandbox").mkdir()
-    caller.run("embedded.remove(home)", home)
+    caller.remove(home)
     assert {path.name for path in home.iterdir()} <= {"sandbox", "lock", "instance"}
     assert not Place.of(home).base.joinpath("postgres").exists()
 
@@ -243,7 +237,7 @@ def test_any_path_will_do(caller: Caller, parent: Path, name: str) -> None:
     try:
         assert caller.run(_START + "with valkey() as c: say([rows('SELECT 1'), c.ping()])", home) == [[[1]], True]
     finally:
-        caller.run("embedded.remove(home)", home)
+        caller.remove(home)
 
 
 def test_looking_creates_nothing(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def count(connection: Connection, table: str, where: str = "true") -> int:
 
 def together(connection: Connection, *refs: RecordRef) -> bool:
     found = persons(connection)
-    return len({found[str(r)] for r in refs}) == 1
+    return len({found[f"{r.source}/{r.object}/{r.id}"] for r in refs}) == 1
 
 
 HUB = ref("7", "contacts", "hubspot")

@@ -158,5 +158,3 @@ def described_field(name: str, type: str = "string", **more: Any) -> dict[str, A
     """One field of it: a text of 255 characters unless told otherwise."""
     plain = {"label": name, "length": 255, "precision": 0, "scale": 0, "updateable": True, "picklistValues": []}
     return {"name": name, "type": type, **plain, **more}
-
-

@@ -4,6 +4,7 @@ import multiprocessing
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 import redis
@@ -89,7 +90,7 @@ def test_a_narrower_limit_of_the_crm_holds_for_every_process(client: redis.Redis
     for _ in range(3):
         made.enter("acme", "general", Lane.INBOUND)
         taken.append(time.monotonic())
-    assert all(later - earlier >= 0.19 for earlier, later in zip(taken, taken[1:], strict=False))
+    assert all(later - earlier >= 0.19 for earlier, later in pairwise(taken))
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 import redis
 from cryptography.fernet import Fernet
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from connectors.tokens import MemoryTokens, RedisTokens, Tokens
 
 HOUR = timedelta(hours=1)
-Make = Callable[[], Tokens]
 
 
 @pytest.fixture(params=["memory", "plain", "encrypted"])
@@ -62,7 +62,7 @@ def test_the_lock_is_free_again_after_an_error(tokens: Tokens) -> None:
 def test_a_value_in_redis_cannot_be_read_without_the_key(redis_url: str) -> None:
     client = redis.Redis.from_url(redis_url)
     RedisTokens(client, Fernet.generate_key()).put("acme", "00Dxx!secret", HOUR)
-    stored = [client.get(key) for key in client.keys()]
+    stored = [client.get(key) for key in client.scan_iter()]
     assert stored
     assert not any(b"secret" in value for value in stored if isinstance(value, bytes))
     assert RedisTokens(client, Fernet.generate_key()).get("acme") is None  # another key: log in anew
@@ -86,7 +86,7 @@ def test_a_lock_that_lapsed_is_not_released_for_its_next_holder(redis_url: str) 
 
 
 def test_without_redis_each_process_keeps_its_own() -> None:
-    nowhere = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=1)
+    nowhere = redis.Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
     tokens = RedisTokens(nowhere, None)
     with tokens.lock("acme"):
         tokens.put("acme", "one", HOUR)

@@ -43,10 +43,10 @@ def test_dictionary_encoded_words_are_as_good_as_text() -> None:
     made = facts([value("title", "CTO")], [act("page_view", detail="/a"), act("page_view", detail="/a", source="b")])
     encoded = Facts(
         made.people,
-        made.attributes.with_columns(pl.col("name").cast(pl.Categorical)),
+        made.attributes.with_columns(pl.col("name").cast(pl.Enum(["title"]))),
         made.activities.with_columns(pl.col("kind", "detail", "source").cast(pl.Categorical)),
     )
-    plain, coded = (build(each, NOW, SHIPPED, ["title"]) for each in (made, encoded))
+    plain, coded = (build(each, NOW, SHIPPED, ["title", "budget"]) for each in (made, encoded))
     assert plain.people.equals(coded.people)
     assert plain.activities.equals(coded.activities.with_columns(pl.col("detail").cast(pl.String)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -77,10 +78,8 @@ def test_every_setting_can_be_named() -> None:
 
 @given(st.text(max_size=40))
 def test_no_text_breaks_it(text: str) -> None:
-    try:
-        change(SHIPPED, text)
-    except PolicyError as refused:
-        assert str(refused)
+    with suppress(PolicyError):
+        assert change(SHIPPED, text) is not None
 
 
 @given(st.integers(0, 100))

@@ -100,5 +100,7 @@ def test_a_person_is_named_by_its_oldest_record(nodes: list[Node]) -> None:
     records = {n.id for n in nodes if n.is_record}
     for subject, person in people.items():
         if subject in records:
-            assert person is not None and person <= subject
-            assert person in records and people[person] == person
+            assert person is not None
+            assert person <= subject
+            assert person in records
+            assert people[person] == person

@@ -27,7 +27,8 @@ def crm(site: Site) -> Crm:
 
 
 def write(id: str, trace: str = "", **values: Value) -> FieldWrite:
-    chosen = {ScoreField(name): value for name, value in values.items()} or {ScoreField.SCORE: 50}
+    """A write of score fields by name; score 50 unless told otherwise."""
+    chosen = {ScoreField(name): value for name, value in (values or {"score": 50}).items()}
     return FieldWrite(RecordRef("acme-hs", "contacts", id), chosen, trace)
 
 
@@ -134,7 +135,9 @@ def test_rows_of_errors_decide_whatever_the_status(
     one, other = site.people(2)
     context = {key: [other if value == "ID" else value for value in values] for key, values in error["context"].items()}
     body = {
-        "results": [{"id": one, "properties": {}}], "numErrors": 1, "errors": [{"status": "error", **error, "context": context}],
+        "results": [{"id": one, "properties": {}}],
+        "numErrors": 1,
+        "errors": [{"status": "error", **error, "context": context}],
     }  # fmt: skip
     site.fault(UPDATE, status=status, json=body)
     assert outcomes(crm, write(one, "row-1"), write(other, "row-2")) == [WRITTEN, expected]

@@ -87,7 +87,9 @@ def test_an_all_day_meeting_has_happened_by_the_end_of_its_day_in_the_orgs_zone(
     assert fact.occurred_at == datetime(2026, 6, 1, 21, 59, 59, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("row", [{"IsChild": True}, {"IsRecurrence": True}, {"WhoId": None}, {"StartDateTime": None}], ids=str)
+@pytest.mark.parametrize(
+    "row", [{"IsChild": True}, {"IsRecurrence": True}, {"WhoId": None}, {"StartDateTime": None}], ids=str
+)
 def test_copies_templates_and_meetings_with_nobody_are_left_out(row: dict[str, Any]) -> None:
     whole = {**ROW, "WhoId": CONTACT, "StartDateTime": CREATED}
     assert list(activities().event({**whole, **row})) == []
@@ -112,7 +114,10 @@ def test_an_outgoing_mail_went_to_its_recipients_who_opened_it_later() -> None:
 
 
 def test_an_incoming_mail_is_its_senders_reply_and_nobody_elses() -> None:
-    relations = [{"RelationId": LEAD, "RelationType": "FromAddress"}, {"RelationId": CONTACT, "RelationType": "CcAddress"}]
+    relations = [
+        {"RelationId": LEAD, "RelationType": "FromAddress"},
+        {"RelationId": CONTACT, "RelationType": "CcAddress"},
+    ]
     row = {**ROW, "Incoming": True, "MessageDate": CREATED, "FirstOpenedDate": CREATED}
     (fact,) = activities().email(row, relations)
     assert (fact.kind, fact.people) == (ActivityKind.EMAIL_REPLY, (RecordRef("acme", "Lead", LEAD),))
@@ -142,9 +147,13 @@ def member(**row: Any) -> dict[str, Any]:
     return {**ROW, "LeadId": LEAD, "Campaign": {"Name": "Guide", "Type": "Other"}, "Status": "Responded", **row}
 
 
-@pytest.mark.parametrize(("type", "name", "status", "kind"), RESPONSES, ids=[" ".join(row[:3]) or "-" for row in RESPONSES])
+@pytest.mark.parametrize(
+    ("type", "name", "status", "kind"), RESPONSES, ids=[" ".join(row[:3]) or "-" for row in RESPONSES]
+)
 def test_a_response_is_told_by_campaign_and_status(type: str, name: str, status: str, kind: ActivityKind) -> None:
-    row = member(Campaign={"Name": name, "Type": type}, Status=status, HasResponded=True, FirstRespondedDate="2026-03-02")
+    row = member(
+        Campaign={"Name": name, "Type": type}, Status=status, HasResponded=True, FirstRespondedDate="2026-03-02"
+    )
     (fact,) = activities().member(row)
     assert (fact.kind, fact.detail) == (kind, name)
 

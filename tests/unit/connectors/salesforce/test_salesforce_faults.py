@@ -185,8 +185,8 @@ def test_every_login_code_in_the_table_is_tested() -> None:
 @pytest.mark.parametrize(
     ("body", "found"),
     [
-        ('[{"message":"Session expired","errorCode":"INVALID_SESSION_ID"}]', [Fault("INVALID_SESSION_ID", "Session expired")]),
-        ('[{"statusCode":"STRING_TOO_LONG","message":"m","fields":["A__c"]}]', [Fault("STRING_TOO_LONG", "m", ("A__c",))]),
+        ('[{"message":"expired","errorCode":"INVALID_SESSION_ID"}]', [Fault("INVALID_SESSION_ID", "expired")]),
+        ('[{"statusCode":"TOO_LONG","message":"m","fields":["A__c"]}]', [Fault("TOO_LONG", "m", ("A__c",))]),
         ('{"error":"invalid_grant"}', [Fault("invalid_grant", "")]),
         ("<html><body>Down for maintenance</body></html>", []),
         ("", []),

@@ -121,7 +121,7 @@ def test_the_instance_may_move_with_a_login(stub: Stub) -> None:
         return Reply(200, {"access_token": f"token-{stub.logins}", "instance_url": f"https://{host}:{port}/"})
 
     stub.log_in = moved
-    with pytest.raises(Misconfigured, match="127.0.0.1"):  # its certificate is for localhost, so it went there
+    with pytest.raises(Misconfigured, match=r"127\.0\.0\.1"):  # its certificate is for localhost, so it went there
         query(session)
     assert session.instance() == f"https://127.0.0.1:{port}"
 
@@ -190,9 +190,7 @@ FINAL: list[tuple[Reply, type[CrmError], str]] = [
 
 
 @pytest.mark.parametrize(("reply", "error", "says"), FINAL, ids=[f"{case[0].status}-{case[2]}" for case in FINAL])
-def test_what_does_not_pass_is_raised_at_once(
-    stub: Stub, reply: Reply, error: type[CrmError], says: str
-) -> None:
+def test_what_does_not_pass_is_raised_at_once(stub: Stub, reply: Reply, error: type[CrmError], says: str) -> None:
     stub.answer = lambda asked: reply
     with pytest.raises(error, match=says):
         query(stub.session())
@@ -228,7 +226,7 @@ def test_errors_carry_no_address_of_a_person(stub: Stub) -> None:
     assert "duplicate value found" in str(raised.value)
 
 
-# -- what a call tells ---------------------------------------------------------------------------------------------------
+# -- what a call tells -------------------------------------------------------------------------------------------------
 
 LIMIT_INFO = [
     "api-usage=10018/100000",

@@ -28,7 +28,11 @@ def test_instants_are_aware_utc_in_whole_seconds() -> None:
     assert instant("2026-01-02T03:04:05Z").tzinfo is UTC
 
 
-@given(st.datetimes(timezones=st.just(UTC), min_value=datetime(1900, 1, 1)))
+@given(
+    st.integers(-(10**9), 10**10).map(
+        lambda seconds: datetime(2000, 1, 1, 1, 1, 1, 5, UTC) + timedelta(seconds=seconds)
+    )
+)
 def test_instants_survive_the_way_out_and_back(at: datetime) -> None:
     assert instant(soql_instant(at)) == at.replace(microsecond=0)
 

@@ -48,7 +48,9 @@ def evaluate(soql: str, rows: list[tuple[datetime, str]]) -> list[tuple[datetime
 
 
 @given(
-    rows=st.lists(st.tuples(st.integers(0, 4).map(lambda s: START + timedelta(seconds=s)), ids), unique=True, max_size=40),
+    rows=st.lists(
+        st.tuples(st.integers(0, 4).map(lambda s: START + timedelta(seconds=s)), ids), unique=True, max_size=40
+    ),
     limit=st.integers(1, 7),
     start=st.integers(0, 4),
     length=st.integers(0, 5),

@@ -20,7 +20,7 @@ CREATE TABLE stream (
     epoch           bigint NOT NULL DEFAULT 0,       -- fencing: a stale owner's epoch is lower than the row's
     owner           text,
     lease_until     timestamptz,
-    attempts        int NOT NULL DEFAULT 0,          -- since the last success; counted before the work, so that poison shows
+    attempts        int NOT NULL DEFAULT 0,          -- since the last success; counted before the work
     due_at          timestamptz NOT NULL,
     complete_due_at timestamptz NOT NULL,
     complete_at     timestamptz,                     -- start of the last read that drained the complete tier
@@ -230,8 +230,8 @@ CREATE INDEX ledger_subject ON ledger (subject_id, id DESC);
 """
 
 NAMES = (
-    "ledger, transition, score_history, score, rules, policy, erasure, person, outcome_change, outcome_person, outcome, "
-    "claim, activity, attribute, record, subject, stream"
+    "ledger, transition, score_history, score, rules, policy, erasure, person, outcome_change, outcome_person, "
+    "outcome, claim, activity, attribute, record, subject, stream"
 )
 
 
