@@ -10,17 +10,19 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 from connectors.errors import QuotaExhausted, Transient
 from connectors.port import Quota
+
+T = TypeVar("T")
 
 
 class Lane(StrEnum):
@@ -73,14 +75,19 @@ class Gate(Protocol):
 class OpenGate:
     """No limits: for a connector used alone."""
 
-    def enter(self, source: str, bucket: str, lane: Lane, cost: int = 1) -> None: ...
+    def enter(self, source: str, bucket: str, lane: Lane, cost: int = 1) -> None:
+        """At once."""
 
-    def learn(self, source: str, used: int, limit: int, resets_at: datetime | None = None) -> None: ...
+    def learn(self, source: str, used: int, limit: int, resets_at: datetime | None = None) -> None:
+        """Nothing to learn for."""
 
-    def narrow(self, source: str, bucket: str, limit: int) -> None: ...
+    def narrow(self, source: str, bucket: str, limit: int) -> None:
+        """Nothing to narrow."""
 
 
 LONGEST_WAIT = timedelta(seconds=2)
+ALONE_FOR = timedelta(seconds=5)
+"""How long Redis is left alone after it could not be reached: each try may cost its time-outs."""
 PROBE_EVERY = timedelta(hours=1)
 """How often one call is let through a spent day whose end is not known, to hear how it stands."""
 
@@ -168,16 +175,14 @@ class RedisGate:
         self._told = {source: _Told(0, budget.daily or 0) for source, budget in budgets.items()}
         self._narrowed: dict[tuple[str, str], int] = {}
         self._next_alone: dict[tuple[str, str], float] = {}
+        self._alone_until = 0.0
 
     def enter(self, source: str, bucket: str, lane: Lane, cost: int = 1) -> None:
         if bucket not in self._budgets[source].windows:
             raise LookupError(f"the budget of {source} has no bucket {bucket!r}")
         left = LONGEST_WAIT
         while True:
-            try:
-                verdict, *rest = self._ask(source, bucket, lane, cost)
-            except RedisError:
-                verdict, *rest = self._alone(source, bucket, lane, cost)
+            verdict, *rest = self._ask(source, bucket, lane, cost)
             if verdict == 0:
                 return
             if verdict == 2:
@@ -188,27 +193,25 @@ class RedisGate:
             wait = timedelta(microseconds=rest[0])
             if wait > left:
                 raise Transient(source, f"no free place for a {bucket} call", wait)
-            self._sleep(wait.total_seconds() + random.uniform(0, 0.01))  # apart, or all who wait wake at once
+            self._sleep(wait.total_seconds() + random.uniform(0, 0.01))  # noqa: S311 - apart, or all wake at once
             left -= wait
 
     def learn(self, source: str, used: int, limit: int, resets_at: datetime | None = None) -> None:
         ends = math.floor(resets_at.timestamp() * 1e6) if resets_at else 0
         self._told[source] = _Told(used, limit, ends)
-        try:
-            now = self._redis.time()
-            told = now[0] * 1_000_000 + now[1]
-            self._redis.hset(self._account(source), mapping={"used": used, "limit": limit, "end": ends, "told": told})
-        except RedisError:
-            return
+
+        def tell() -> None:
+            seconds, micros = self._redis.time()
+            day: dict[Any, Any] = {"used": used, "limit": limit, "end": ends, "told": seconds * 1_000_000 + micros}
+            self._redis.hset(self._account(source), mapping=day)
+
+        self._reached(tell)
 
     def narrow(self, source: str, bucket: str, limit: int) -> None:
         if self._narrowed.get((source, bucket)) == limit:
             return
-        try:
-            self._redis.hset(self._account(source), f"limit:{bucket}", str(limit))
+        if self._reached(lambda: self._redis.hset(self._account(source), f"limit:{bucket}", str(limit))) is not None:
             self._narrowed[source, bucket] = limit
-        except RedisError:
-            return
 
     def spent(self, source: str) -> Quota | None:
         """The account's day as any process last heard of it; None when nobody has, or Redis cannot tell."""
@@ -221,14 +224,29 @@ class RedisGate:
     def _account(self, source: str) -> str:
         return f"{self._prefix}:{{{source}}}"  # the braces keep an account on one node of a Redis cluster
 
-    def _ask(self, source: str, bucket: str, lane: Lane, cost: int) -> Any:
+    def _reached(self, call: Callable[[], T]) -> T | None:
+        """`call()`, or None while Redis cannot be reached; it is left alone for some seconds then."""
+        if time.monotonic() < self._alone_until:
+            return None
+        try:
+            return call()
+        except RedisError:
+            self._alone_until = time.monotonic() + ALONE_FOR.total_seconds()
+            return None
+
+    def _ask(self, source: str, bucket: str, lane: Lane, cost: int) -> Sequence[int]:
+        answer = self._reached(lambda: self._run(source, bucket, lane, cost))
+        return self._alone(source, bucket, lane, cost) if answer is None else answer
+
+    def _run(self, source: str, bucket: str, lane: Lane, cost: int) -> Any:
         budget, told = self._budgets[source], self._told[source]
         window = budget.windows[bucket]
+        limit = min(window.limit, self._narrowed.get((source, bucket), window.limit))  # Redis may have lost it
         account = self._account(source)
         per, probe = (int(span / timedelta(microseconds=1)) for span in (window.per, PROBE_EVERY))
         return self._script(
             keys=[account, f"{account}:{bucket}"],
-            args=[bucket, window.limit, per, probe, cost, budget.shares[lane], told.used, told.limit, told.ends],
+            args=[bucket, limit, per, probe, cost, budget.shares[lane], told.used, told.limit, told.ends],
         )
 
     def _alone(self, source: str, bucket: str, lane: Lane, cost: int) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ from worker.store import database, migrate, revisions
 from worker.store.people import Scale
 from worker.store.revisions import Revision
 from worker.sync.apply import apply
+from worker.sync.plan import register
 
 if TYPE_CHECKING:
     import adbc_driver_postgresql.dbapi as adbc
@@ -70,15 +71,15 @@ class Process:
     @cached_property
     def addresses(self) -> Addresses:
         """The configured servers, or the embedded ones, started if need be. Raises `EmbeddedError`."""
-        given, redis = self.settings.database_url, self.settings.redis_url
-        if given is not None and redis is not None:
-            return Addresses(given.get_secret_value(), redis.get_secret_value(), redis.get_secret_value())
-        own = embedded.start(self.settings.home)
-        return Addresses(
-            given.get_secret_value() if given else own.database_url,
-            redis.get_secret_value() if redis else own.redis_url,
-            redis.get_secret_value() if redis else own.broker_url,
+        database, redis, broker = (
+            url.get_secret_value() if url is not None else None
+            for url in (self.settings.database_url, self.settings.redis_url, self.settings.broker_url)
         )
+        if database is None or redis is None:
+            own = embedded.start(self.settings.home)
+            database, broker = database or own.database_url, broker or redis or own.broker_url
+            redis = redis or own.redis_url
+        return Addresses(database, redis, broker or redis)
 
     @cached_property
     def engine(self) -> Engine:
@@ -115,6 +116,13 @@ class Process:
     @cached_property
     def _gate(self) -> RedisGate:
         return RedisGate(self.redis, {source.name: source.budget for source in self.settings.sources})
+
+    @cached_property
+    def registered(self) -> bool:
+        """Every configured stream has its row, those that an upgrade or the configuration added too; once a process."""
+        with self.engine.begin() as connection:
+            register(connection, {source: self.crm(source).streams for source in self.sources}, self.now())
+        return True
 
     def spent(self, source: str) -> Quota | None:
         """What the CRM last told of the day's calls, everyone's included; None before it told any."""

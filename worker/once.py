@@ -10,7 +10,7 @@ from connectors.errors import CrmError
 from worker.bootstrap import Process
 from worker.rescoring.batch import rescore
 from worker.store import ledger
-from worker.sync.plan import register
+from worker.store.scores import ensure_partitions
 from worker.sync.pull import pull
 from worker.writeback.push import push
 
@@ -33,8 +33,9 @@ class Pass:
 def sync(process: Process, report: Report) -> Pass:
     """Pull every stream to its end, score, write and verify. A source that fails does not stop the others."""
     result = Pass()
+    assert process.registered
     with process.engine.begin() as connection:
-        register(connection, {source: process.crm(source).streams for source in process.sources}, process.now())
+        ensure_partitions(connection, process.now())
     for source in process.sources:
         _pull(process, source, result, report)
     _rescore(process, result, report)

@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path(".leadgauge"), description="Where embedded servers and heartbeat files live.")
     database_url: SecretStr | None = Field(default=None, description="PostgreSQL 16-18. Unset: the embedded server.")
     redis_url: SecretStr | None = Field(default=None, description="Redis or Valkey. Unset: the embedded server.")
+    broker_url: SecretStr | None = Field(
+        default=None, description="Redis as Celery spells it, where that differs (unix sockets). Unset: redis_url."
+    )
     token_key: SecretStr | None = Field(default=None, description="Fernet key that encrypts CRM tokens kept in Redis.")
     sources: tuple[Annotated[SourceSettings, Field(discriminator="kind")], ...] = Field(
         default=(), description="The CRM accounts, any number of each kind."

@@ -17,6 +17,7 @@ WAKE_UP = {"ignore_result": True, "expires": 60}
 def plan() -> None:
     """Wake whatever is due. Scheduled by beat."""
     process = app.current()
+    assert process.registered
     with process.engine.begin() as connection:
         scale = process.scale(connection)
         settings = process.settings

@@ -58,11 +58,14 @@ def classify(text: str, table: Patterns, otherwise: ActivityKind) -> ActivityKin
     return next((kind for pattern, kind in table if pattern.search(text)), otherwise)
 
 
-def page_views(contact: RecordRef, history: Mapping[str, Any], table: Patterns) -> Iterator[Activity]:
+def page_views(
+    contact: RecordRef, history: Mapping[str, Any], table: Patterns, lineage: str | None = None
+) -> Iterator[Activity]:
     """The page views that the history of the two roll-ups still holds (HubSpot keeps about 45 versions).
 
     A view moves the timestamp; the address has a new version only where it differs. So each timestamp is a view of the
-    address that held then.
+    address that held then. `lineage` is the contact's oldest id where it was merged out of others, so that the views
+    it brought along keep their names.
     """
     urls = sorted(
         (instant(entry["timestamp"]), str(entry["value"])) for entry in history.get(URL_HISTORY) or () if entry["value"]
@@ -78,7 +81,7 @@ def page_views(contact: RecordRef, history: Mapping[str, Any], table: Patterns) 
             continue  # its address is older than the history that is kept
         path = urlsplit(url).path or "/"
         kind = classify(path, table, ActivityKind.PAGE_VIEW)
-        ref = RecordRef(contact.source, "page_views", f"{contact.id}:{millis(occurred)}")
+        ref = RecordRef(contact.source, "page_views", f"{lineage or contact.id}:{millis(occurred)}")
         yield Activity(ref, kind, (contact,), occurred, recorded, path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from connectors.errors import AuthFailed, CrmError, Misconfigured, QuotaExhausted
+from connectors.errors import AuthFailed, CrmError, Misconfigured, QuotaExhausted, Transient
 from connectors.hubspot.faults import Denied, Rejected
 from connectors.hubspot.mapping import RecordMapper
 from connectors.hubspot.paths import EMAIL_EVENTS, FORMS
@@ -50,21 +50,27 @@ class Checker:
         """All problems; none raised. What stops everything is reported alone."""
         try:
             self._session.account()
-            return [*self._readable(), *self._writable(), *self._fields(), *self._attributes()]
+            return [*self._readable(), *self._writable(), *self._properties()]
         except CrmError as problem:
             return [self._whole(problem)]
+        except (KeyError, TypeError, ValueError):
+            what = "an answer is not of the expected shape"
+            return [
+                Problem("protocol", self._session.source, what, "check that host is HubSpot's, and report it if so")
+            ]
 
     def _whole(self, problem: CrmError) -> Problem:
-        source = self._session.source
-        if isinstance(problem, AuthFailed):
-            return Problem("auth", source, problem.message, "put a valid token in place, then run the check again")
-        if isinstance(problem, QuotaExhausted):
-            return Problem("quota", source, problem.message, "wait, or raise the account's limit of calls")
-        if isinstance(problem, Misconfigured):
-            return Problem("misconfigured", source, problem.message, "correct it, then run the check again")
-        return Problem(
-            "unreachable", source, problem.message, "check host, network and status.hubspot.com, then try again"
-        )
+        code, fix = "protocol", "check that host is HubSpot's, and report it if so"
+        match problem:
+            case AuthFailed():
+                code, fix = "auth", "put a valid token in place, then run the check again"
+            case QuotaExhausted():
+                code, fix = "quota", "wait, or raise the account's limit of calls"
+            case Misconfigured():
+                code, fix = "misconfigured", "do what the message says, then run the check again"
+            case Transient():
+                code, fix = "unreachable", "check host, network and status.hubspot.com, then try again"
+        return Problem(code, self._session.source, problem.message, fix)
 
     def _readable(self) -> Iterator[Problem]:
         for stream in self._streams:
@@ -95,26 +101,23 @@ class Checker:
         except Rejected:
             return  # allowed, whatever it thinks of the request
 
-    def _fields(self) -> Iterator[Problem]:
+    def _properties(self) -> Iterator[Problem]:
+        """The score fields must fit; without an attribute scores are poorer, not wrong."""
+        where = f"{self._session.source}/contacts"
         try:
             schema = self._schemas.of("contacts", Lane.INBOUND, fresh=True)
         except Denied as problem:
-            fix = "grant the scope crm.schemas.contacts.read"
-            yield Problem("schema_denied", f"{self._session.source}/contacts", problem.message, fix)
+            yield Problem("schema_denied", where, problem.message, "grant the scope crm.schemas.contacts.read")
             return
         for field, name in self._mapper.names.items():
             if (trouble := _unfit(field, name, schema.get(name))) is not None:
                 code, what, fix = trouble
-                yield Problem(code, f"{self._session.source}/contacts.{name}", what, fix)
-
-    def _attributes(self) -> Iterator[Problem]:
-        """Without one of these scores are poorer, not wrong."""
-        schema = self._schemas.of("contacts", Lane.INBOUND)
+                yield Problem(code, f"{where}.{name}", what, fix)
         for attribute, name in self._mapper.attributes.items():
             if name not in schema:
                 what = f"the attribute {attribute} is to come from {name}, which does not exist"
                 fix = f"name the contact property that holds it, or null: attributes: {{{attribute}: null}}"
-                yield Problem("attribute_missing", f"{self._session.source}/contacts.{name}", what, fix, fatal=False)
+                yield Problem("attribute_missing", f"{where}.{name}", what, fix, fatal=False)
 
 
 def _unfit(field: ScoreField, name: str, definition: Property | None) -> tuple[str, str, str] | None:

@@ -21,7 +21,7 @@ from connectors.hubspot.values import MILLISECOND, instant, millis
 from connectors.hubspot.windows import Place, Reason, Window, advance, begin, due, end
 from connectors.port import Cursor, Page, Tier
 from connectors.quota import Lane
-from connectors.records import Activity, RecordRef
+from connectors.records import Activity, Deletion, RecordRef
 
 
 class Reader(Protocol):
@@ -81,28 +81,47 @@ class ObjectStream:
         stamps = {str(row["id"]): self._stamp(row) for row in rows}
         if tier is Tier.COMPLETE:  # the rest comes with a later window, when it is settled
             stamps = {id: stamp for id, stamp in stamps.items() if stamp <= until}
-        page = self.page(self.reader.read(self._unread(stamps, place, window), window.lane), window.lane)
-        lonely = self._lonely(page, stamps, place)
-        kept = ((id, stamp) for id, stamp in stamps.items() if id not in lonely)
-        after, done = advance(place, window, until, position, kept, now, timings)
+        wanted = self._unread(stamps, place, window)
+        page = self.page(self.reader.read(wanted, window.lane), window.lane)
+        marks = self._marks(stamps, place, wanted, self._unlinked(page, wanted, now))
+        after, done = advance(place, window, until, position, marks, now, timings)
         return replace(page, cursor=after.dump(), done=done)
 
     def _stamp(self, row: Row) -> int:
         return millis(instant(row["properties"][modified_property(self._type)]))
 
     def _unread(self, stamps: Mapping[str, int], place: Place, window: Window) -> list[str]:
+        """What to read of the rows found: not what was read as it is, unless a link that it lacked is there now."""
         if window.reason is Reason.SWEEP and not self._sweeps_unseen_only:
             return list(stamps)
-        return [id for id, stamp in stamps.items() if place.seen.get(id, -1) < stamp]
+        unread = [id for id, stamp in stamps.items() if abs(place.seen.get(id, 0)) < stamp]
+        lacking = [id for id in stamps.keys() - unread if place.seen[id] < 0]
+        if lacking:
+            to = "companies" if self._type == "contacts" else "contacts"
+            unread += linked(self._kit.session, self._type, to, lacking, window.lane)
+        return unread
 
-    def _lonely(self, page: Page, stamps: Mapping[str, int], place: Place) -> set[str]:
-        """Rows that are of no use without people, and had none yet."""
-        if self._type in ("contacts", "companies"):
+    def _unlinked(self, page: Page, wanted: Sequence[str], now: int) -> set[str]:
+        """Rows that may get the link they lack without a new stamp.
+
+        Engagements and deals without people; contacts without a company while they are new, because HubSpot looks for
+        it by the address's domain after it has made the contact.
+        """
+        if self._type == "companies":
             return set()
-        linked = {activity.ref.id for activity in page.activities} | {
-            deal.ref.id for deal in page.outcomes if deal.people
-        }
-        return stamps.keys() - linked - place.seen.keys()
+        if self._type == "contacts":
+            new = now - self._kit.settings.timings.overlap // MILLISECOND
+            return {lead.ref.id for lead in page.leads if lead.account is None and millis(lead.created_at) >= new}
+        found = {activity.ref.id for activity in page.activities}
+        return set(wanted) - found - {deal.ref.id for deal in page.outcomes if deal.people}
+
+    def _marks(
+        self, stamps: Mapping[str, int], place: Place, wanted: Sequence[str], unlinked: set[str]
+    ) -> Iterator[tuple[str, int]]:
+        """What to remember of each row: its stamp, negative while it lacks its link."""
+        for id, stamp in stamps.items():
+            lacks = id in unlinked if id in wanted else place.seen[id] < 0
+            yield id, -stamp if lacks else stamp
 
     def page(self, rows: Sequence[Row], lane: Lane) -> Page:
         """The records of `rows`; cursor and end are for the caller to set."""
@@ -134,12 +153,14 @@ class ObjectStream:
         leads = [
             kit.mapper.contact(row, _first(companies, row), lambda: kit.schemas.of("contacts", lane)) for row in rows
         ]
-        views = [
-            view
-            for lead, row in zip(leads, rows, strict=True)
-            for view in activities.page_views(lead.ref, row.get("propertiesWithHistory") or {}, self._pages)
-        ]
-        merged = [deletion for row in rows for deletion in kit.mapper.merged(row)]
+        views: list[Activity] = []
+        merged: list[Deletion] = []
+        for lead, row in zip(leads, rows, strict=True):
+            gone = kit.mapper.merged(row)
+            oldest = min((deletion.ref.id for deletion in gone), key=int, default=None)
+            history = row.get("propertiesWithHistory") or {}
+            views += activities.page_views(lead.ref, history, self._pages, oldest)
+            merged += gone
         return Page({}, done=True, leads=leads, activities=views, deletions=merged)
 
     def _engagements(self, rows: Sequence[Row], people: Mapping[str, list[str]]) -> Iterator[Activity]:

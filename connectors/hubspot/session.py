@@ -108,13 +108,13 @@ class Session:
         finally:
             took = time.monotonic() - started
             self._observer(Exchange(self.source, method, endpoint(path), status, took))
-        self._learn(answer)
+        self._learn(path, answer)
         return answer
 
-    def _learn(self, answer: Answer) -> None:
+    def _learn(self, path: str, answer: Answer) -> None:
         """Search answers carry no such headers, OAuth apps' answers none of the day."""
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        with suppress(KeyError, ValueError):  # without a readable one the last stands
+        with suppress(KeyError, ValueError, TypeError):  # without a readable one the last stands
             self._ahead = parsedate_to_datetime(headers["date"]) - datetime.now(UTC)
         limit = _number(headers.get("x-hubspot-ratelimit-daily"))
         remaining = _number(headers.get("x-hubspot-ratelimit-daily-remaining"))
@@ -123,7 +123,7 @@ class Session:
             self._gate.learn(self.source, self.quota.used, limit, self._midnight() if self._account else None)
         burst = _number(headers.get("x-hubspot-ratelimit-max"))
         interval = _number(headers.get("x-hubspot-ratelimit-interval-milliseconds"))
-        if burst and interval:
+        if burst and interval and "/associations/" not in path:  # these tell a limit of their own
             self._gate.narrow(self.source, "general", max(1, int(burst * BURST_SHARE * 1000 / interval)))
 
     def _failure(self, answer: Answer) -> CrmError:

@@ -127,6 +127,16 @@ class HubspotSettings(_Model):
     def _over_the_contract(cls, given: Any) -> Any:
         return {**DEFAULT_FIELDS, **given} if isinstance(given, Mapping) else given
 
+    @field_validator("fields")
+    @classmethod
+    def _one_each(cls, fields: Mapping[ScoreField, str | None]) -> Mapping[ScoreField, str | None]:
+        names = [name for name in fields.values() if name is not None]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(
+                f"{', '.join(twice)} would hold more than one score field; map each to a property of its own"
+            )
+        return fields
+
     @field_validator("daily_shares", mode="before")
     @classmethod
     def _over_the_shares(cls, given: Any) -> Any:

@@ -60,7 +60,8 @@ class Window:
 class Place:
     """Everything modified before `read_to` was read once, before `swept_to` twice.
 
-    `seen` maps rows of the time since to the modification they were read with. `window` is under way.
+    `seen` maps rows of the time since to the modification they were read with; a negative one says that something
+    was missing then. `window` is under way.
     """
 
     read_to: int
@@ -133,7 +134,7 @@ def advance(
     if window.reason is Reason.HISTORY:
         swept_to = until
     floor = min(read_to - overlap, swept_to)
-    kept = _newest({id: modified for id, modified in seen.items() if modified >= floor})
+    kept = _newest({id: modified for id, modified in seen.items() if abs(modified) >= floor})
     sweeping = None
     if window.reason is Reason.FORWARD and now - swept_to >= 2 * sweep:
         sweeping = Window(Reason.SWEEP, swept_to, min(now - sweep, read_to))
@@ -143,4 +144,4 @@ def advance(
 def _newest(seen: Mapping[str, int]) -> dict[str, int]:
     if len(seen) <= SEEN_KEPT:
         return dict(seen)
-    return dict(sorted(seen.items(), key=lambda row: row[1])[-SEEN_KEPT:])
+    return dict(sorted(seen.items(), key=lambda row: abs(row[1]))[-SEEN_KEPT:])

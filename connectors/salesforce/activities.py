@@ -26,7 +26,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         *_SYSTEM, "WhoId", "IsChild", "IsRecurrence", "IsAllDayEvent", "ActivityDate", "ActivityDateTime",
         "StartDateTime", "DurationInMinutes", "Type",
     ),
-    "EmailMessage": (*_SYSTEM, "Incoming", "MessageDate", "FirstOpenedDate"),
+    "EmailMessage": (*_SYSTEM, "Status", "Incoming", "MessageDate", "FirstOpenedDate"),
     "CampaignMember": (
         *_SYSTEM, "LeadId", "ContactId", "Status", "HasResponded", "FirstRespondedDate", "Campaign.Name",
         "Campaign.Type",
@@ -45,11 +45,14 @@ CAMPAIGNS: tuple[tuple[str, ActivityKind], ...] = (
     (r"\bwebinar", ActivityKind.WEBINAR_REGISTRATION),
     (r"\bdemo video|\bvideo", ActivityKind.DEMO_VIDEO_VIEW),
     (r"\bdemo\b|\btrial\b", ActivityKind.DEMO_REQUEST),
+    (r"\bcontact (us|request|form)", ActivityKind.FORM_SUBMISSION),
     (r"white ?paper|\be-?book|\bguide\b|\breport\b|case stud|\bcontent\b|download", ActivityKind.CONTENT_DOWNLOAD),
     (r"\btrade ?(show|fair)|\bconference|\bseminar|\bexpo\b|\bsummit|\bevents?\b", ActivityKind.EVENT_ATTENDANCE),
 )
 """What a response means, by "type / name / status" of the campaign and the member; the first match decides."""
 
+_DRAFT = "5"
+"""EmailMessage.Status of what was not sent (object reference)."""
 _PLANNED = timedelta(minutes=1)
 """A task that was completed so soon was logged, not planned."""
 
@@ -116,7 +119,10 @@ class Activities:
         )
 
     def email(self, row: Row, relations: Iterable[Row]) -> Iterator[Activity]:
-        """An incoming mail is its sender's reply; an outgoing one is sales' mail to its recipients, who may open it."""
+        """An incoming mail is its sender's reply; an outgoing one is sales' mail to its recipients, who may open it.
+        A draft is neither."""
+        if row.get("Status") == _DRAFT:
+            return
         incoming = bool(row.get("Incoming"))
         people = self._people(
             *(

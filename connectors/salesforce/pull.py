@@ -15,7 +15,7 @@ from connectors.salesforce.mapping import Row
 from connectors.salesforce.purges import Purges
 from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
-from connectors.salesforce.values import instant
+from connectors.salesforce.values import Unreadable, instant
 from connectors.salesforce.windows import Coverage, Place, keyset
 
 log = logging.getLogger(__name__)
@@ -66,8 +66,11 @@ class Reader:
             raise LookupError(f"{self._settings.name} has no stream {stream!r}")
         if stream == PURGES:
             return self._purges.pull(cursor)
-        place = Place.of(cursor)
-        page = self._fast(OBJECTS[stream], place) if tier is Tier.FAST else self._complete(OBJECTS[stream], place)
+        read = self._fast if tier is Tier.FAST else self._complete
+        try:
+            page = read(OBJECTS[stream], Place.of(cursor))
+        except Unreadable as odd:  # a stamp or date that places the row in time, so the row cannot do without
+            raise ProtocolViolation(self._settings.name, f"{stream}: {odd}") from None
         self._report_unreadable()
         return page
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
 import orjson
@@ -11,10 +11,11 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from sandbox.hubspot.activity import activity_routes
 from sandbox.hubspot.auth import Gate, require
+from sandbox.hubspot.bodies import Malformed
 from sandbox.hubspot.call import Call, Server
 from sandbox.hubspot.limits import Meter
 from sandbox.hubspot.pages import page_routes
@@ -28,10 +29,10 @@ from sandbox.hubspot.wire import Refusal, bad_json, refused
 __all__ = ["HubspotServer", "build_app"]
 
 
-def build_app(portal: Portal, settings: HubspotServer, *, extra_routes: Sequence[BaseRoute] = ()) -> Starlette:
-    """The vendor's API over `portal`, and the pages and controls under /sandbox/. `extra_routes` come first."""
+def build_app(portal: Portal, settings: HubspotServer) -> Starlette:
+    """The vendor's API over `portal`, and the pages and controls under /sandbox/."""
     server = Server(portal, settings, Gate(portal, settings), Meter(portal, settings))
-    routes = [*extra_routes, *_vendor_routes(server), *page_routes(portal), *activity_routes(portal)]
+    routes = [*_vendor_routes(server), *page_routes(portal), *activity_routes(portal)]
     return Starlette(routes=routes, exception_handlers={HTTPException: _unknown_path})
 
 
@@ -55,6 +56,8 @@ def _endpoint(server: Server, endpoint: Endpoint, family: Family) -> Callable[[R
             response = endpoint.handler(Call(server, family, request.path_params, request.query_params, url, body))
         except Refusal as refusal:
             response = refused(refusal)
+        except Malformed as problem:
+            response = refused(bad_json(problem))
         response.headers.update(headers)
         response.headers.setdefault("X-HubSpot-Correlation-Id", str(uuid.uuid4()))
         return response
@@ -75,7 +78,7 @@ def _admit(server: Server, endpoint: Endpoint, request: Request) -> dict[str, st
 
 
 async def _body(request: Request, *, form: bool) -> object:
-    """The parsed body, None when there is none. Raises `Refusal`."""
+    """The parsed body, None when there is none. Raises `Malformed`."""
     raw = await request.body()
     if form:
         return dict(parse_qsl(raw.decode("utf-8", "replace")))
@@ -84,7 +87,7 @@ async def _body(request: Request, *, form: bool) -> object:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as problem:
-        raise bad_json(f"Cannot deserialize: {problem}") from None
+        raise Malformed(f"Cannot deserialize: {problem}") from None
 
 
 async def _unknown_path(request: Request, problem: Exception) -> Response:

@@ -6,11 +6,12 @@ from typing import Any
 
 from starlette.responses import Response
 
+from sandbox.hubspot.bodies import Malformed, as_object, objects_in
 from sandbox.hubspot.call import Call
 from sandbox.hubspot.portal import NotFound
 from sandbox.hubspot.records import Record
 from sandbox.hubspot.schema import ASSOCIATION_TYPES, PRIMARY_TYPES, ObjectType, association_types
-from sandbox.hubspot.wire import Refusal, answer, bad_json, no_content
+from sandbox.hubspot.wire import Refusal, answer, no_content
 
 MOST_READ = 1_000
 MOST_WRITTEN = 2_000
@@ -65,23 +66,13 @@ def _pair(call: Call) -> tuple[ObjectType, ObjectType]:
     return source, target
 
 
-def _inputs(call: Call, most: int) -> list[dict[str, Any]]:
-    inputs = call.fields.get("inputs")
-    if not isinstance(inputs, list) or not all(isinstance(entry, dict) for entry in inputs):
-        raise bad_json("Cannot build BatchInput, some of required attributes are not set [inputs]")
-    if len(inputs) > most:
-        message = f"The maximum number of inputs supported in a batch request is {most}. Got {len(inputs)}"
-        raise Refusal(400, message, "VALIDATION_ERROR")
-    return inputs
-
-
 def batch_read(call: Call) -> Response:
     """Links of up to 1,000 records, 500 a record and page; a record without any has an error row instead."""
     source, target = _pair(call)
     started = call.portal.now_ms()
     results: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
-    for entry in _inputs(call, MOST_READ):
+    for entry in call.inputs(MOST_READ):
         id_ = str(entry.get("id", ""))
         record = call.portal.get(source.name, id_)
         held, following = _page(call, record, target, entry.get("after"), PAGE) if record else ([], None)
@@ -120,7 +111,7 @@ def _batch_link(call: Call, *, default: bool) -> Response:
     started = call.portal.now_ms()
     wanted = [
         (*_ends(entry), () if default else _types(entry.get("types"), source, target))
-        for entry in _inputs(call, MOST_WRITTEN)
+        for entry in call.inputs(MOST_WRITTEN)
     ]
     for from_id, to_id, _ in wanted:
         _require(call, source, from_id)
@@ -133,7 +124,7 @@ def _ends(entry: dict[str, Any]) -> tuple[str, str]:
     try:
         return str(entry["from"]["id"]), str(entry["to"]["id"])
     except (KeyError, TypeError):
-        raise bad_json("Cannot build PublicAssociationMultiPost, some of required attributes are not set") from None
+        raise Malformed("Cannot build PublicAssociationMultiPost, some of required attributes are not set") from None
 
 
 def _types(raw: Any, source: ObjectType, target: ObjectType) -> tuple[int, ...]:
@@ -141,7 +132,7 @@ def _types(raw: Any, source: ObjectType, target: ObjectType) -> tuple[int, ...]:
     try:
         types = tuple(int(type_["associationTypeId"]) for type_ in raw)
     except (KeyError, TypeError, ValueError):
-        raise bad_json("Cannot build AssociationSpec, some of required attributes are not set") from None
+        raise Malformed("Cannot build AssociationSpec, some of required attributes are not set") from None
     known = association_types(source.name, target.name)
     if not types or not known.issuperset(types):
         message = f"One or more association types in {list(types)} are not valid from {source.name} to {target.name}"
@@ -197,9 +188,10 @@ def archive(call: Call) -> Response:
 def batch_archive(call: Call) -> Response:
     """Remove links; `to` is a list here."""
     source, target = _pair(call)
-    for entry in _inputs(call, MOST_WRITTEN):
-        for to in entry.get("to") or ():
-            _unlink(call, source, target, str(entry.get("from", {}).get("id", "")), str(to.get("id", "")))
+    for entry in call.inputs(MOST_WRITTEN):
+        from_id = str(as_object(entry.get("from"), "from").get("id", ""))
+        for to in objects_in(entry.get("to"), "to"):
+            _unlink(call, source, target, from_id, str(to.get("id", "")))
     return no_content()
 
 

@@ -41,9 +41,6 @@ class Gate:
         expiry = self._expiry.get(token)
         return None if expiry is None else (expiry - self._portal.now_ms()) // 1000
 
-    def revoke(self, token: str) -> None:
-        self._expiry.pop(token, None)
-
     def identify(self, authorization: str | None) -> Caller:
         """Raises `Refusal` (401) for a missing, unknown or expired token."""
         scheme, _, token = (authorization or "").partition(" ")

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response
 
+from sandbox.hubspot.bodies import as_object, names_in
 from sandbox.hubspot.call import Call
 from sandbox.hubspot.objects import Draft, View, archive_all, conflict, draft, make, shown, writable, write
 from sandbox.hubspot.portal import EmailTaken
 from sandbox.hubspot.records import Record
-from sandbox.hubspot.wire import Refusal, bad_json, missing, no_content
+from sandbox.hubspot.wire import Refusal, missing, no_content
 
 MOST = 100
 MOST_WITH_HISTORY = 50
-
-
-def _inputs(call: Call) -> list[dict[str, Any]]:
-    """The batch's objects. Raises `Refusal` for no list and for too many."""
-    inputs = call.fields.get("inputs")
-    if not isinstance(inputs, list) or not all(isinstance(entry, dict) for entry in inputs):
-        raise bad_json("Cannot build BatchInput, some of required attributes are not set [inputs]")
-    if len(inputs) > MOST:
-        message = f"The maximum number of inputs supported in a batch request is {MOST}. Got {len(inputs)}"
-        raise Refusal(400, message, "VALIDATION_ERROR")
-    return inputs
 
 
 def _refuse_duplicates(ids: list[str]) -> None:
@@ -35,17 +26,18 @@ def _refuse_duplicates(ids: list[str]) -> None:
         raise Refusal(400, message, "VALIDATION_ERROR", context={"ids": twice})
 
 
-def _shown_all(call: Call, records: list[Record], names: list[str], history: list[str] | None = None) -> list[Any]:
+def _shown_all(call: Call, records: list[Record], names: Sequence[str], history: Sequence[str] = ()) -> list[Any]:
     """Results come in the order of ids, not of the inputs."""
-    view = View(call, call.kind, names, history or ())
+    view = View(call, call.kind, names, history)
     return [view.show(record) for record in sorted(records, key=lambda record: record.id)]
 
 
 def read(call: Call) -> Response:
     """Live (or archived) records by id or e-mail; the unknown ones share one error row."""
     kind, body, started = call.kind, call.fields, call.portal.now_ms()
-    inputs = _inputs(call)
-    history = [str(name) for name in body.get("propertiesWithHistory") or ()]
+    inputs = call.inputs(MOST)
+    history = names_in(body.get("propertiesWithHistory"), "propertiesWithHistory")
+    names = names_in(body.get("properties"), "properties")
     if history and len(inputs) > MOST_WITH_HISTORY:
         message = (
             "The maximum number of inputs supported in a batch request for property histories is "
@@ -66,7 +58,7 @@ def read(call: Call) -> Response:
             absent.append(id_)
         else:
             found[record.id] = record
-    results = _shown_all(call, list(found.values()), [str(name) for name in body.get("properties") or ()], history)
+    results = _shown_all(call, list(found.values()), names, history)
     return call.outcome(started, results, [missing(kind, absent)] if absent else [])
 
 
@@ -79,9 +71,9 @@ def update(call: Call) -> Response:
     hubspot-api-nodejs issue 548 and rudder-transformer pull requests 5147 and 5167.
     """
     kind, started = call.kind, call.portal.now_ms()
-    inputs = _inputs(call)
-    for by in {entry.get("idProperty") for entry in inputs} - {None}:
-        _require_unique(call, str(by), email=False)
+    inputs = call.inputs(MOST)
+    for by in {str(entry["idProperty"]) for entry in inputs if entry.get("idProperty") is not None}:
+        _require_unique(call, by, email=False)
     inputs = [entry for entry in inputs if entry.get("id") and isinstance(entry.get("properties"), dict)]
     _refuse_duplicates([str(entry["id"]) for entry in inputs])
     checked = [writable(call, kind, entry["properties"]) for entry in inputs]
@@ -136,7 +128,7 @@ def _refuse_taken(call: Call, wanted: list[tuple[Record | None, dict[str, str]]]
 def create(call: Call) -> Response:
     """All or nothing; with a trace id on every input, each input for itself (vendor's batch create guide)."""
     kind, started = call.kind, call.portal.now_ms()
-    inputs = _inputs(call)
+    inputs = call.inputs(MOST)
     if inputs and all(entry.get("objectWriteTraceId") for entry in inputs):
         return _create_each(call, inputs, started)
     drafts = [draft(call, kind, entry) for entry in inputs]
@@ -160,7 +152,7 @@ def _create_each(call: Call, inputs: list[dict[str, Any]], started: int) -> Resp
 def upsert(call: Call) -> Response:
     """Contacts by e-mail, others by a property with unique values: written where found (`new: false`), else made."""
     kind, started = call.kind, call.portal.now_ms()
-    inputs = _inputs(call)
+    inputs = call.inputs(MOST)
     for by in {str(entry.get("idProperty") or "") for entry in inputs}:
         _require_unique(call, by, email=True)
     _refuse_duplicates([str(entry.get("id", "")).lower() for entry in inputs])
@@ -180,9 +172,9 @@ def upsert(call: Call) -> Response:
 def _keyed(call: Call, entry: dict[str, Any]) -> Draft:
     """The draft of an upsert: the properties, and the key they are found by."""
     key = {str(entry["idProperty"]): str(entry.get("id", ""))}
-    return draft(call, call.kind, {"properties": {**key, **(entry.get("properties") or {})}})
+    return draft(call, call.kind, {"properties": {**key, **as_object(entry.get("properties") or {}, "properties")}})
 
 
 def archive(call: Call) -> Response:
-    archive_all(call, call.kind, [str(entry.get("id", "")) for entry in _inputs(call)])
+    archive_all(call, call.kind, [str(entry.get("id", "")) for entry in call.inputs(MOST)])
     return no_content()

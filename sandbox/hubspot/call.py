@@ -11,6 +11,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from sandbox.hubspot.auth import Gate
+from sandbox.hubspot.bodies import Malformed, as_object, objects_in
 from sandbox.hubspot.instants import iso
 from sandbox.hubspot.limits import Meter
 from sandbox.hubspot.paths import Family
@@ -18,7 +19,7 @@ from sandbox.hubspot.portal import Portal
 from sandbox.hubspot.records import Source
 from sandbox.hubspot.schema import ObjectType, Schema, object_type
 from sandbox.hubspot.settings import HubspotServer
-from sandbox.hubspot.wire import Refusal, answer, bad_json
+from sandbox.hubspot.wire import Refusal, answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,18 @@ class Call:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The body as an object. Raises `Refusal`."""
-        if not isinstance(self.body, dict):
-            raise bad_json(f"Cannot deserialize value of type `object` from {type(self.body).__name__}")
-        return self.body
+        """The body as an object. Raises `Malformed`."""
+        return as_object(self.body, "body")
+
+    def inputs(self, most: int) -> list[dict[str, Any]]:
+        """The objects of a batch. Raises `Malformed` for no list, `Refusal` for too many."""
+        if "inputs" not in self.fields:
+            raise Malformed("Cannot build BatchInput, some of required attributes are not set [inputs]")
+        inputs = objects_in(self.fields["inputs"], "inputs")
+        if len(inputs) > most:
+            message = f"The maximum number of inputs supported in a batch request is {most}. Got {len(inputs)}"
+            raise Refusal(400, message, "VALIDATION_ERROR")
+        return inputs
 
     def names(self, parameter: str) -> list[str]:
         """A list given as comma-separated text, as a repeated parameter, or both."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.hubspot.bodies import Malformed, names_in
 from sandbox.hubspot.index import Row, Span
 from sandbox.hubspot.instants import iso, parse_ms
 from sandbox.hubspot.schema import ObjectType, PropertyDefinition, Schema, object_type
@@ -30,8 +31,8 @@ _ORDERED: dict[str, Callable[[Comparable, Comparable], bool]] = {
 _WORD = re.compile(r"\w+")
 
 
-class BadFilter(ValueError):
-    """The filter cannot be built; the text is the vendor's wording of why."""
+class BadFilter(Malformed):
+    """The filter cannot be built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +46,20 @@ class Filter:
     values: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, raw: Any) -> Filter:
-        """Raises `BadFilter`."""
-        if not isinstance(raw, dict):
-            raise BadFilter("Cannot construct instance of `Filter`")
+    def parse(cls, raw: dict[str, Any]) -> Filter:
+        """Raises `Malformed`."""
         missing = [name for name in ("propertyName", "operator") if not raw.get(name)]
         if missing:
             raise BadFilter(f"Cannot build Filter, some of required attributes are not set [{', '.join(missing)}]")
-        operator = raw["operator"]
+        operator = str(raw["operator"])
         for name, needed in _NEEDS.get(operator, ()):
             if raw.get(name) is None:
                 raise BadFilter(f"problem: operator {operator} requires {needed}")
         if operator not in OPERATORS:
             raise BadFilter(f"Cannot deserialize value of type `FilterOperatorEnum` from String {operator!r}")
-        listed = raw.get("values") or ()
         value, high = raw.get("value", ""), raw.get("highValue", "")
-        return cls(raw["propertyName"], operator, as_text(value), as_text(high), tuple(map(as_text, listed)))
+        values = names_in(raw.get("values"), "values")
+        return cls(str(raw["propertyName"]), operator, as_text(value), as_text(high), values)
 
 
 _NEEDS: dict[str, tuple[tuple[str, str], ...]] = {

@@ -46,9 +46,6 @@ class SearchIndex:
         self._floors: list[int] = []
         self._pending: list[tuple[int, int, int, Row | None]] = []
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
     def submit(self, id: int, version: int, row: Row | None, visible_at: int, now: int) -> None:
         """Take a write (None: the record went away), visible from `visible_at` on."""
         if visible_at <= now and not self._pending:

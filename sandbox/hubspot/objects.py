@@ -9,14 +9,14 @@ from typing import Any
 from starlette.responses import Response
 
 from sandbox.hubspot import search
+from sandbox.hubspot.bodies import Malformed, as_object, objects_in
 from sandbox.hubspot.call import Call
-from sandbox.hubspot.filters import BadFilter
 from sandbox.hubspot.instants import iso
 from sandbox.hubspot.portal import EmailTaken, InvalidProperties, NotFound
 from sandbox.hubspot.records import Record
 from sandbox.hubspot.schema import PRIMARY_TYPES, TYPES, ObjectType, association_types, object_type
 from sandbox.hubspot.values import checked
-from sandbox.hubspot.wire import Refusal, answer, bad_json, bare_problem, invalid_properties, no_content
+from sandbox.hubspot.wire import Refusal, answer, bare_problem, invalid_properties, no_content
 
 PAGE = 100
 HISTORY_PAGE = 50
@@ -162,9 +162,9 @@ def draft(call: Call, kind: ObjectType, entry: Mapping[str, Any]) -> Draft:
     """What `entry` asks for. Raises `Refusal`."""
     properties = writable(call, kind, entry.get("properties"))
     try:
-        links = tuple(_wanted_link(call, kind, raw) for raw in entry.get("associations") or ())
+        links = tuple(_wanted_link(call, kind, raw) for raw in objects_in(entry.get("associations"), "associations"))
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise bad_json("Cannot build PublicAssociationsForObject") from None
+        raise Malformed("Cannot build PublicAssociationsForObject") from None
     return Draft(properties, links)
 
 
@@ -201,12 +201,11 @@ def update(call: Call) -> Response:
 
 def writable(call: Call, kind: ObjectType, raw: Any) -> dict[str, str]:
     """Checked property values of a write. Raises `Refusal`."""
-    if not isinstance(raw, dict):
-        raise bad_json("Cannot deserialize value of type `Map<String,String>` from `properties`")
-    if unfit := [name for name, value in raw.items() if not isinstance(value, str | int | float)]:
-        raise bad_json(f"Cannot deserialize value of type `java.lang.String` of property {unfit[0]}")
+    values = as_object(raw, "properties")
+    if unfit := [name for name, value in values.items() if not isinstance(value, str | int | float)]:
+        raise Malformed(f"Cannot deserialize value of type `java.lang.String` of property {unfit[0]}")
     try:
-        return checked(call.portal.schemas[kind.name], raw, by_api=True)
+        return checked(call.portal.schemas[kind.name], values, by_api=True)
     except InvalidProperties as problem:
         raise invalid_properties(call.portal.portal_id, problem) from None
 
@@ -278,8 +277,6 @@ def search_page(call: Call) -> Response:
         total, ids = search.find(call.portal, kind, query)
     except search.BeyondLimits:
         raise bare_problem() from None
-    except BadFilter as problem:
-        raise bad_json(str(problem)) from None
     records = (call.portal.exact(kind.name, str(id_)) for id_ in ids)
     view = View(call, kind, query.properties)
     results = [view.show(record) for record in records if record is not None]

@@ -8,10 +8,11 @@ from typing import Any
 
 from starlette.responses import Response
 
+from sandbox.hubspot.bodies import Malformed, objects_in, whole_in
 from sandbox.hubspot.call import Call
 from sandbox.hubspot.instants import iso
 from sandbox.hubspot.schema import FIELD_TYPES, Option, PropertyDefinition, PropertyGroup
-from sandbox.hubspot.wire import Refusal, answer, bad_json, no_content
+from sandbox.hubspot.wire import Refusal, answer, no_content
 
 MOST = 100
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -88,7 +89,7 @@ def _make(call: Call, raw: dict[str, Any]) -> PropertyDefinition:
     """A new property, put into the schema. Raises `Refusal`."""
     missing = [name for name in _REQUIRED if not raw.get(name)]
     if missing:
-        raise bad_json(f"Cannot build PropertyCreate, some of required attributes are not set [{', '.join(missing)}]")
+        raise Malformed(f"Cannot build PropertyCreate, some of required attributes are not set [{', '.join(missing)}]")
     name, type_, field_type = str(raw["name"]), str(raw["type"]), str(raw["fieldType"])
     if not _NAME.fullmatch(name):
         message = f"Property name {name} must be lowercase, start with a letter and hold letters, numbers, underscores"
@@ -97,7 +98,7 @@ def _make(call: Call, raw: dict[str, Any]) -> PropertyDefinition:
         raise _invalid(name, f"Property type {type_} does not support field type {field_type}")
     if call.schema.get(name) is not None:
         raise Refusal(409, f"A property named '{name}' already exists.", "OBJECT_ALREADY_EXISTS")
-    if raw["groupName"] not in call.schema.groups:
+    if str(raw["groupName"]) not in call.schema.groups:
         raise _invalid(name, f"Property group {raw['groupName']} does not exist")
     options = _options(raw.get("options"))
     if type_ == "bool" and {option.value for option in options} != {"true", "false"}:
@@ -111,7 +112,7 @@ def _make(call: Call, raw: dict[str, Any]) -> PropertyDefinition:
         group=str(raw["groupName"]),
         description=str(raw.get("description") or ""),
         options=options,
-        display_order=int(raw.get("displayOrder") or -1),
+        display_order=whole_in(raw.get("displayOrder"), "displayOrder", -1),
         unique=bool(raw.get("hasUniqueValue")),
         hidden=bool(raw.get("hidden")),
         form_field=bool(raw.get("formField")),
@@ -128,13 +129,18 @@ def _invalid(name: str, message: str) -> Refusal:
 
 
 def _options(raw: Any) -> tuple[Option, ...]:
-    try:
-        return tuple(
-            Option(str(one["label"]), str(one["value"]), int(one.get("displayOrder") or -1), bool(one.get("hidden")))
-            for one in raw or ()
+    given = objects_in(raw, "options")
+    if any("label" not in one or "value" not in one for one in given):
+        raise Malformed("Cannot build OptionInput, some of required attributes are not set [label, value]")
+    return tuple(
+        Option(
+            label=str(one["label"]),
+            value=str(one["value"]),
+            display_order=whole_in(one.get("displayOrder"), "displayOrder", -1),
+            hidden=bool(one.get("hidden")),
         )
-    except (KeyError, TypeError, ValueError):
-        raise bad_json("Cannot build OptionInput, some of required attributes are not set") from None
+        for one in given
+    )
 
 
 def update(call: Call) -> Response:
@@ -142,7 +148,7 @@ def update(call: Call) -> Response:
     definition, raw = _named(call, call.path["name"]), call.fields
     if definition.hubspot_defined and set(raw) - {"options"}:
         raise Refusal(400, f"The definition of {definition.name} is read only.", "VALIDATION_ERROR")
-    if raw.get("groupName", definition.group) not in call.schema.groups:
+    if str(raw.get("groupName", definition.group)) not in call.schema.groups:
         raise _invalid(definition.name, f"Property group {raw['groupName']} does not exist")
     changed = replace(
         definition,
@@ -169,21 +175,12 @@ def _archive(call: Call, name: str) -> None:
     call.schema.archive(name, call.portal.now_ms())
 
 
-def _inputs(call: Call) -> list[dict[str, Any]]:
-    inputs = call.fields.get("inputs")
-    if not isinstance(inputs, list) or not all(isinstance(entry, dict) for entry in inputs):
-        raise bad_json("Cannot build BatchInput, some of required attributes are not set [inputs]")
-    if len(inputs) > MOST:
-        raise Refusal(400, f"The maximum number of inputs supported is {MOST}.", "VALIDATION_ERROR")
-    return inputs
-
-
 def batch_create(call: Call) -> Response:
     """Each property for itself; 207 where some could not be made."""
     started = call.portal.now_ms()
     results: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
-    for raw in _inputs(call):
+    for raw in call.inputs(MOST):
         try:
             results.append(shown(_make(call, raw)))
         except Refusal as refusal:
@@ -196,7 +193,7 @@ def batch_read(call: Call) -> Response:
     started = call.portal.now_ms()
     archived = bool(call.fields.get("archived"))
     held = {one.name: one for one in (call.schema.archived() if archived else call.schema)}
-    names = [str(entry.get("name")) for entry in _inputs(call)]
+    names = [str(entry.get("name")) for entry in call.inputs(MOST)]
     absent = [name for name in names if name not in held]
     message = "Could not get some properties, they may be deleted or not exist."
     row = {"status": "error", "category": "OBJECT_NOT_FOUND", "message": message, "context": {"name": absent}}
@@ -205,7 +202,7 @@ def batch_read(call: Call) -> Response:
 
 
 def batch_archive(call: Call) -> Response:
-    for entry in _inputs(call):
+    for entry in call.inputs(MOST):
         _archive(call, str(entry.get("name")))
     return no_content()
 
@@ -239,11 +236,11 @@ def create_group(call: Call) -> Response:
     raw = call.fields
     name, label = raw.get("name"), raw.get("label")
     if not name or not label:
-        raise bad_json("Cannot build PropertyGroupCreate, some of required attributes are not set [name, label]")
+        raise Malformed("Cannot build PropertyGroupCreate, some of required attributes are not set [name, label]")
     known = call.schema.groups.get(str(name))
     if known is not None and not known.archived:
         raise Refusal(409, f"A property group named '{name}' already exists.", "OBJECT_ALREADY_EXISTS")
-    group = PropertyGroup(str(name), str(label), int(raw.get("displayOrder") or -1))
+    group = PropertyGroup(str(name), str(label), whole_in(raw.get("displayOrder"), "displayOrder", -1))
     call.schema.groups[group.name] = group
     return answer(_group(group), 201)
 
@@ -253,7 +250,7 @@ def update_group(call: Call) -> Response:
     changed = replace(
         group,
         label=str(raw.get("label", group.label)),
-        display_order=int(raw.get("displayOrder", group.display_order)),
+        display_order=whole_in(raw.get("displayOrder"), "displayOrder", group.display_order),
     )
     call.schema.groups[group.name] = changed
     return answer(_group(changed))

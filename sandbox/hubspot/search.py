@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from sandbox.hubspot.bodies import Malformed, names_in, objects_in, whole_in
 from sandbox.hubspot.filters import (
     BadFilter,
     Filter,
@@ -51,14 +52,18 @@ class Query:
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> Query:
-        """Raises `BadFilter` and `BeyondLimits`."""
-        raw = body.get("filterGroups") or ([{"filters": body["filters"]}] if body.get("filters") else [])
-        if not isinstance(raw, list) or not all(isinstance(group, dict) for group in raw):
-            raise BadFilter("Cannot deserialize value of type `java.util.ArrayList`")
-        groups = tuple(tuple(map(Filter.parse, group.get("filters") or ())) for group in raw)
-        limit, after = _whole(body, "limit", DEFAULT_LIMIT), _whole(body, "after", 0)
-        text = str(body.get("query") or "")
-        sorts = body.get("sorts") or []
+        """Raises `Malformed` and `BeyondLimits`."""
+        raw = body.get("filterGroups") or ([{"filters": body["filters"]}] if body.get("filters") else None)
+        groups = tuple(
+            tuple(map(Filter.parse, objects_in(group.get("filters"), "filters")))
+            for group in objects_in(raw, "filterGroups")
+        )
+        limit = whole_in(body.get("limit"), "limit", DEFAULT_LIMIT)
+        after = whole_in(body.get("after"), "after", 0)
+        text, sorts = str(body.get("query") or ""), body.get("sorts") or []
+        properties = names_in(body.get("properties"), "properties")
+        if not isinstance(sorts, list):
+            raise Malformed("Cannot deserialize value of type `java.util.ArrayList` from `sorts`")
         if (
             len(groups) > GROUPS
             or sum(map(len, groups)) > FILTERS
@@ -70,16 +75,7 @@ class Query:
         ):
             raise BeyondLimits
         sort, descending = _sort(sorts[0]) if sorts else (None, False)
-        return cls(groups, sort, descending, text, limit, after, tuple(map(str, body.get("properties") or ())))
-
-
-def _whole(body: dict[str, Any], name: str, default: int) -> int:
-    value = body.get(name)
-    if value in (None, ""):
-        return default
-    if isinstance(value, int) or (isinstance(value, str) and value.isdecimal()):
-        return int(value)
-    raise BadFilter(f"Cannot deserialize value of type `int` from {name}")
+        return cls(groups, sort, descending, text, limit, after, properties)
 
 
 def _sort(raw: Any) -> tuple[str, bool]:
@@ -88,7 +84,7 @@ def _sort(raw: Any) -> tuple[str, bool]:
         return str(raw["propertyName"]), raw.get("direction") == "DESCENDING"
     if isinstance(raw, str) and raw:
         return raw.removeprefix("-"), raw.startswith("-")
-    raise BadFilter("Cannot construct instance of `Sort`")
+    raise Malformed("Cannot construct instance of `Sort`")
 
 
 def find(portal: Portal, kind: ObjectType, query: Query) -> tuple[int, list[int]]:

@@ -198,7 +198,8 @@ class RecordStore:
     ) -> None:  # fmt: skip
         """Link two records, both ways. Neither's modified stamp moves, save by the roll-ups of a contact.
 
-        Without `types` the vendor's default type is used, with the "Primary" label for the first company.
+        The vendor's default type is always among the link's types. The "Primary" label goes to the first company, and
+        to another one only when `types` asks for it.
         Raises `NotFound`, and `KeyError` for a pair of types that cannot be linked.
         """
         source, target = self._need(from_type, from_id), self._need(to_type, to_id)
@@ -356,8 +357,8 @@ class RecordStore:
         pair = (source.kind.name, target.kind.name)
         if pair not in PRIMARY_TYPES:
             return False
-        if types:
-            return PRIMARY_TYPES[pair] in types
+        if PRIMARY_TYPES[pair] in types:
+            return True
         person, company = (source, target) if pair[1] == "companies" else (target, source)
         label = PRIMARY_TYPES[person.kind.name, "companies"]
         holders = [other for (kind, other), held in person.links.items() if kind == "companies" and label in held]

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from sandbox.hubspot.bodies import Malformed
 from sandbox.hubspot.schema import ObjectType
 from sandbox.hubspot.values import InvalidProperties, Problem
 
@@ -51,8 +52,8 @@ def refused(refusal: Refusal) -> Response:
     return Response(orjson.dumps(body), refusal.status, headers, JSON)
 
 
-def bad_json(reason: str) -> Refusal:
-    return Refusal(400, f"Invalid input JSON on line 1, column 1: {reason}", "VALIDATION_ERROR")
+def bad_json(problem: Malformed) -> Refusal:
+    return Refusal(400, f"Invalid input JSON on line 1, column 1: {problem}", "VALIDATION_ERROR")
 
 
 def bare_problem() -> Refusal:

@@ -109,9 +109,9 @@ class Commits:
 
     def _reveal(self, change: Change) -> None:
         table = self._tables[change.object]
-        seen = table.visible.get(change.id)
-        # A version overtaken by one with a later stamp stays in the past.
-        if seen and change.row and seen.get("SystemModstamp", "") > change.row.get("SystemModstamp", ""):
+        newest = table.current.get(change.id)
+        # A version that waited while a newer one was shown stays in the past.
+        if change.row is not newest and table.visible.get(change.id) is newest:
             return
         table.reveal(change.id, change.row)
 

@@ -73,7 +73,7 @@ class Field:
         if self.label:
             return self.label
         plain = self.name.removesuffix("__c").replace("_", " ")
-        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain)
+        return re.sub(r"\bId$", "ID", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain))
 
     @property
     def polymorphic(self) -> bool:

@@ -12,6 +12,9 @@ from sandbox.world.people import HISTORY, Person
 _ENDINGS = ((Kind.DELETED, 0.006), (Kind.PURGED, 0.003), (Kind.ERASED, 0.002))
 """Share of people whose records end so within the history."""
 
+MOST_ERASED = 20
+"""An erasure searches every log of the portal for the address, so large worlds have no more of them than small ones."""
+
 
 def incidents(people: Sequence[Person], moments: Sequence[Moment], now: datetime, dice: random.Random) -> list[Moment]:
     """Endings of records, each after the last thing that happened to its person and not later than `now`."""
@@ -29,6 +32,7 @@ def _endings(
     now: datetime,
     dice: random.Random,
 ) -> Iterator[Moment]:
+    erased = 0
     for person in people:
         earliest = max(last[person.number], now - HISTORY) + timedelta(hours=1)
         if earliest >= now:
@@ -41,6 +45,8 @@ def _endings(
             draw = dice.random()
             for kind, share in _ENDINGS:
                 if draw < share:
-                    yield Moment(at, person.number, kind, {})
+                    erased += kind is Kind.ERASED
+                    too_many = kind is Kind.ERASED and erased > MOST_ERASED
+                    yield Moment(at, person.number, Kind.DELETED if too_many else kind, {})
                     break
                 draw -= share

@@ -18,7 +18,6 @@ from worker import embedded
 from worker.bootstrap import Process
 from worker.cli.screen import Exit, err, out
 from worker.settings import load
-from worker.sync.plan import register
 
 Roles = dict[str, list[str]]
 
@@ -50,8 +49,7 @@ def prepare(process: Process) -> None:
     """Servers answer, the schema is this version's, and every configured stream has its row."""
     process.ping_redis()
     process.migrate()
-    with process.engine.begin() as connection:
-        register(connection, {source: process.crm(source).streams for source in process.sources}, process.now())
+    assert process.registered
 
 
 def down() -> None:

@@ -32,10 +32,9 @@ WakeUp = Pull | Push | Rescore
 
 
 def register(connection: Connection, sources: Mapping[str, Sequence[Stream]], now: datetime) -> None:
-    """Make sure that every configured stream has its row, and the history its partitions."""
+    """Make sure that every configured stream has its row."""
     rows = [(source, stream.name) for source, its in sources.items() for stream in its]
     streams.ensure(connection, [*rows, *((source, streams.PUSH) for source in sources)], now)
-    scores.ensure_partitions(connection, now)
 
 
 def plan(
@@ -46,7 +45,8 @@ def plan(
     verify_after: timedelta,
     now: datetime,
 ) -> Iterator[WakeUp]:
-    """Everything that is due at `now`."""
+    """Everything that is due at `now`; the score history gets its partitions in passing."""
+    scores.ensure_partitions(connection, now)
     for source, stream in streams.due(connection, sources, now):
         yield Pull(source, stream)
     if not streams.loading(connection, sources):

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import redis
 
 from connectors.errors import Misconfigured
+from connectors.hubspot.crm import open_hubspot
 from connectors.port import Crm, Page, Tier
-from connectors.quota import Gate
+from connectors.quota import Gate, RedisGate
 from connectors.records import (
     ActivityKind,
     FieldWrite,
@@ -18,6 +21,7 @@ from connectors.records import (
     ScoreField,
     WriteOutcome,
 )
+from connectors.tokens import MemoryTokens
 from sandbox.clock import Clock
 from sandbox.hubspot.settings import ALL_SCOPES
 from tests.contract.connectors.crm_contract import (
@@ -311,6 +315,26 @@ def test_an_engagement_that_is_linked_after_it_was_read_still_comes(practice: Pr
     assert set(seen) == {practice.ref(quick, "calls"), practice.ref(slow, "calls")}
 
 
+def test_a_company_that_hubspot_finds_for_a_new_contact_afterwards_becomes_its_account(
+    practice: PracticePortal,
+) -> None:
+    company = practice.portal.create("companies", {"name": "Acme"})
+    crm = practice.open()
+    cursor = drain(crm, "contacts", None)[-1].cursor
+    practice.clock.advance(NOW_ON)
+    (contact,) = practice.site.people(1)
+    seen: list[RecordRef | None] = []
+    for minute in range(8):
+        practice.clock.advance(MINUTE)
+        if minute == 4:
+            practice.portal.associate("contacts", contact, "companies", company)
+        pages = drain(crm, "contacts", cursor)
+        cursor = pages[-1].cursor
+        seen += [lead.account for lead in people(pages)]
+    assert seen[0] is None
+    assert seen[-1] == practice.ref(company, "companies")
+
+
 def test_a_row_that_the_index_shows_forty_minutes_late_is_found_by_the_sweep(practice: PracticePortal) -> None:
     crm = practice.open()
     cursor = drain(crm, "contacts", None)[-1].cursor
@@ -350,6 +374,17 @@ def test_a_merge_is_seen_by_the_removals_too(practice: PracticePortal) -> None:
     pages = drain(practice.open(), "removals", None)
     assert {ref: gone.merged_into for ref, gone in deletions(pages).items()} == {winner: survivor, loser: survivor}
     assert refs(pages) == [survivor]
+
+
+def test_page_views_of_the_older_record_keep_their_names_over_a_merge(practice: PracticePortal) -> None:
+    older, newer = practice.add_people(2)
+    practice.portal.page_view(older.id, "https://acme.test/pricing")
+    crm = practice.open()
+    before = {view.ref for page in drain(crm, "contacts", None) for view in page.activities}
+    survivor = practice.merge(newer, older)
+    after = only(drain(crm, "contacts", None)).activities
+    assert {view.ref for view in after} == before
+    assert {view.people for view in after} == {(survivor,)}
 
 
 def test_history_is_asked_for_in_batches_that_hubspot_takes(practice: PracticePortal) -> None:
@@ -403,6 +438,23 @@ def test_an_attribute_that_does_not_exist_is_no_obstacle(practice: PracticePorta
     assert "seat_count" in problem.what
 
 
+@pytest.mark.parametrize(
+    ("path", "effect", "code"),
+    [
+        ("/properties/", {"status": 403, "json": {"category": "MISSING_SCOPES"}}, "schema_denied"),
+        ("/properties/", {"status": 200, "json": {"unexpected": []}}, "protocol"),
+        ("/properties/", {"status": 404, "json": {"message": "resource not found"}}, "protocol"),
+        ("", {"status": 503}, "unreachable"),
+        ("", {"status": 429, "json": {"policyName": "DAILY"}}, "quota"),
+    ],
+)
+def test_check_tells_what_else_is_wrong_and_never_raises(
+    practice: PracticePortal, path: str, effect: dict[str, Any], code: str
+) -> None:
+    practice.site.fault(path, **effect)
+    assert {problem.code for problem in practice.open().check() if problem.fatal} == {code}
+
+
 def test_a_stream_that_does_not_exist_is_refused(practice: PracticePortal) -> None:
     with pytest.raises(Misconfigured, match="contatcs"):
         practice.open().pull("contatcs", None, Tier.COMPLETE)
@@ -426,3 +478,30 @@ def test_the_end_of_the_account_s_day_is_told_to_the_gate(practice: PracticePort
     gate = Watching()
     drain(practice.open(gate=gate), "contacts", None)
     assert gate.ends == datetime.fromisoformat("2026-03-03T05:00:00Z")  # midnight in New York
+
+
+def test_with_the_shared_gate_no_limit_of_the_account_is_ever_hit(
+    host: Host, monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    """Several connectors at once, on a portal that refuses what is too much."""
+    monkeypatch.setenv(VARIABLE, TOKEN)
+    site = Site(host, server={"rate_10s": 100, "search_per_second": 5})
+    client = redis.Redis.from_url(redis_url)
+    gate = RedisGate(client, {SOURCE: site.settings(calls_per_10_seconds=100).budget})
+
+    def work() -> None:
+        crm = open_hubspot(site.settings(), gate=gate, tokens=MemoryTokens(), observer=site.calls.append)
+        for stream in ("contacts", "deals", "notes"):
+            cursor = drain(crm, stream, None)[-1].cursor
+            drain(crm, stream, cursor)
+        crm.close()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    client.close()
+    statuses = {exchange.status for exchange in site.calls}
+    assert statuses == {200}
+    assert sum(exchange.endpoint.endswith("/search") for exchange in site.calls) == 12

@@ -9,7 +9,7 @@ from tests.contract.connectors.crm_contract import (
     CrmContract,
     Practice,
 )
-from tests.contract.connectors.salesforce_org import KEY, USER, PracticeOrg, pull
+from tests.contract.connectors.salesforce_org import KEY, USER, PracticeOrg
 
 
 class TestSalesforceKeepsTheContract(CrmContract):
@@ -27,10 +27,10 @@ def test_every_flow_logs_in(org: PracticeOrg, monkeypatch: pytest.MonkeyPatch) -
         {"type": "password", "consumer_key": KEY, "consumer_secret": secret, "username": USER,
          "password": {"env": "SF_PASSWORD"}},
     ]  # fmt: skip
-    org.add_people(1)
+    (lead,) = org.add_people(1)
     org.clock.advance(timedelta(days=200))  # the org's clock is not ours: an assertion is dated by the org's
     for auth in flows:
-        assert len(pull(org.open(auth=auth), "leads")) == 1
+        assert org.open(auth=auth).read_back([lead]) == {lead: {}}
 
 
 def test_check_tells_a_foreign_time_zone_and_a_spent_day_without_failing_for_it(org: PracticeOrg) -> None:

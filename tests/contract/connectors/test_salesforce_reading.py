@@ -203,3 +203,21 @@ def test_reading_enters_the_lane_of_its_tier(org: PracticeOrg) -> None:
     drain(crm, "leads", cursor)
     assert {str(lane) for lane in gate.entered} == {"refresh"}
     assert len(people(drain(crm, "leads", cursor, Tier.FAST))) == 0
+
+
+def test_the_last_minutes_are_read_again_with_the_next_window(org: PracticeOrg) -> None:
+    (lead,) = org.add_people(1)
+    org.clock.advance(8 * MINUTE)
+    crm = org.open()
+    cursor = drain(crm, "leads", None)[-1].cursor
+    assert refs(drain(crm, "leads", cursor)) == [lead]
+    assert refs(drain(org.open(overlap=timedelta(0)), "leads", cursor)) == []
+
+
+def test_a_cursor_never_moves_back(org: PracticeOrg) -> None:
+    org.add_people(1)
+    org.clock.advance(NOW_ON)
+    first = drain(org.open(), "leads", None)[-1].cursor
+    org.clock.advance(MINUTE)
+    later = drain(org.open(settle=timedelta(hours=1)), "leads", first)[-1].cursor
+    assert later["since"] == first["since"]

@@ -1,10 +1,11 @@
-"""A practice portal behind real sockets and TLS, one for each test."""
+"""A practice portal behind real sockets and TLS: one server for the run, a portal of its own for each test."""
 
 from __future__ import annotations
 
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sandbox.clock import Clock
 from sandbox.hubspot.app import HubspotServer, build_app
 from sandbox.hubspot.portal import Portal
 from sandbox.hubspot.settings import ALL_SCOPES
-from tests.contract.sandbox_hubspot.practice import NOON, TOKEN, Live, Serve, Server
+from tests.contract.sandbox_hubspot.practice import NOON, TOKEN, Live, Serve, Server, Stage
 
 
 @pytest.fixture(scope="session")
@@ -32,38 +33,38 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, 
     return ca, chain, key
 
 
-@pytest.fixture
-def serve(certificates: tuple[Path, Path, Path]) -> Iterator[Serve]:
-    """Start servers on ports of their own; they stop with the test."""
-    ca, chain, key = certificates
-    running: list[tuple[Server, threading.Thread]] = []
+@pytest.fixture(scope="session")
+def stage(certificates: tuple[Path, Path, Path]) -> Iterator[Stage]:
+    """One listening server; each test puts its own application on it."""
+    _, chain, key = certificates
+    # With the protocol named, asyncio switches Nagle's algorithm off; without, each answer takes 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    stage = Stage(f"https://127.0.0.1:{listener.getsockname()[1]}")
+    config = uvicorn.Config(stage, ssl_certfile=chain, ssl_keyfile=str(key), log_level="warning", lifespan="off")
+    server = Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    assert server.listening.wait(10)
+    yield stage
+    server.should_exit = True
+    thread.join(10)
+    assert not thread.is_alive()
 
-    def start(*, portal: Portal | None = None, **settings: Any) -> Live:
-        # With the protocol named, asyncio switches Nagle's algorithm off; without, each answer takes 40 ms.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.bind(("127.0.0.1", 0))
-        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+@pytest.fixture
+def serve(stage: Stage, certificates: tuple[Path, Path, Path]) -> Serve:
+    """Put a new portal, whose clock stands still, on the server."""
+
+    def start(*, index_lag: timedelta = timedelta(0), **settings: Any) -> Live:
         clock = Clock(NOON)
         clock.hold(NOON)
-        held = portal or Portal(clock)
-        if portal is not None and isinstance(portal.clock, Clock):
-            clock = portal.clock
-        chosen = HubspotServer(base_url=url, **{"tokens": {TOKEN: ALL_SCOPES}, **settings})
-        config = uvicorn.Config(
-            build_app(held, chosen), ssl_certfile=chain, ssl_keyfile=str(key), log_level="warning", lifespan="off"
-        )
-        server = Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        assert server.listening.wait(10)
-        running.append((server, thread))
-        return Live(url, str(ca), held, clock, chosen)
+        held = Portal(clock, index_lag=index_lag)
+        chosen = HubspotServer(base_url=stage.url, **{"tokens": {TOKEN: ALL_SCOPES}, **settings})
+        stage.app = build_app(held, chosen)
+        return Live(stage.url, str(certificates[0]), held, clock, chosen)
 
-    yield start
-    for server, thread in running:
-        server.should_exit = True
-        thread.join(10)
-        assert not thread.is_alive()
+    return start
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.clock import Clock
 from sandbox.hubspot.portal import Portal
@@ -36,6 +37,18 @@ class Server(uvicorn.Server):
             if connection.transport is not None:
                 connection.transport.abort()  # clients keep theirs open
         await super().shutdown(sockets)
+
+
+class Stage:
+    """An ASGI application that is whatever was put on it last."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.app is not None
+        await self.app(scope, receive, send)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from sandbox.clock import Clock
-from sandbox.hubspot.portal import Portal
 from tests.contract.sandbox_hubspot.practice import NOON, Live, Serve
 
 NOON_MS = int(NOON.timestamp() * 1000)
@@ -54,22 +52,18 @@ def test_a_malformed_filter_is_bad_json(live: Live) -> None:
 
 
 def test_a_new_value_is_readable_at_once_and_searchable_later(serve: Serve) -> None:
-    clock = Clock(NOON)
-    clock.hold(NOON)
-    live = serve(portal=Portal(clock, index_lag=timedelta(seconds=20)))
+    live = serve(index_lag=timedelta(seconds=20))
     person = live.contact()
     assert live.get(f"/crm/v3/objects/contacts/{person}").status_code == 200
     assert live.post("/crm/v3/objects/contacts/search", {}).json()["total"] == 0
-    clock.advance(timedelta(seconds=20))
+    live.clock.advance(timedelta(seconds=20))
     assert live.post("/crm/v3/objects/contacts/search", {}).json()["total"] == 1
 
 
 def test_a_row_may_show_a_stamp_outside_the_window_it_was_found_in(serve: Serve) -> None:
-    clock = Clock(NOON)
-    clock.hold(NOON)
-    live = serve(portal=Portal(clock, index_lag=timedelta(seconds=20)))
+    live = serve(index_lag=timedelta(seconds=20))
     person = live.contact()
-    clock.advance(timedelta(seconds=30))
+    live.clock.advance(timedelta(seconds=30))
     live.portal.update("contacts", person, {"jobtitle": "CEO"})
     found = live.post("/crm/v3/objects/contacts/search", window(NOON_MS, NOON_MS + 1_000)).json()
     assert [(one["id"], one["properties"]["jobtitle"], one["updatedAt"]) for one in found["results"]] == [
@@ -78,11 +72,9 @@ def test_a_row_may_show_a_stamp_outside_the_window_it_was_found_in(serve: Serve)
 
 
 def test_a_row_archived_since_is_left_out_but_still_counted(serve: Serve) -> None:
-    clock = Clock(NOON)
-    clock.hold(NOON)
-    live = serve(portal=Portal(clock, index_lag=timedelta(seconds=20)))
+    live = serve(index_lag=timedelta(seconds=20))
     person = live.contact()
-    clock.advance(timedelta(seconds=30))
+    live.clock.advance(timedelta(seconds=30))
     live.portal.archive("contacts", person)
     found = live.post("/crm/v3/objects/contacts/search", {}).json()
     assert (found["total"], found["results"]) == (1, [])

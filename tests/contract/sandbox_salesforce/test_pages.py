@@ -39,6 +39,21 @@ def test_a_record_shows_score_fields_and_timeline(practice: Practice) -> None:
     assert _get(practice, "/sandbox/record/Lead/00Q000000000000")[0] == 404
 
 
+def test_every_kind_of_record_has_a_page(practice: Practice) -> None:
+    org = practice.org
+    lead = org.insert("Lead", {"LastName": "Ray", "Company": "Acme", "Email": "ray@acme.example"})
+    made = org.convert(lead, opportunity="Deal")
+    for kind in ("content_download", "meeting", "email_sent"):
+        order = {"email": "ray@acme.example", "kind": kind}
+        assert (
+            practice.session().post(f"{practice.address}/sandbox/activity", json=order, timeout=20).status_code == 201
+        )
+    org.delete("Account", made.account)
+    for object in org.schema:
+        for row in org.rows(object):
+            assert _get(practice, f"/sandbox/record/{object}/{row['Id']}")[0] == 200, object
+
+
 def test_a_converted_lead_leads_to_its_contact(practice: Practice) -> None:
     lead = practice.org.insert("Lead", {"LastName": "Ray", "Company": "Acme"})
     contact = practice.org.convert(lead).contact

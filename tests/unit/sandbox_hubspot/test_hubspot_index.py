@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.hubspot.index import Row, SearchIndex, Span
@@ -27,6 +27,7 @@ def filled(steps: list[Write]) -> tuple[SearchIndex, dict[int, int]]:
     return index, expected
 
 
+@settings(deadline=None)
 @given(writes, spans)
 def test_a_span_holds_exactly_the_rows_that_a_full_scan_finds(steps: list[Write], span: Span) -> None:
     index, expected = filled(steps)

@@ -113,6 +113,15 @@ def test_a_new_primary_company_takes_the_label_from_the_old_one(portal: Portal) 
     assert portal.live_links(held(portal, "companies", first), "contacts") == [(int(person), (280,))]
 
 
+def test_linking_again_without_the_label_leaves_it_where_it_is(portal: Portal) -> None:
+    person = contact(portal)
+    first, second = (portal.create("companies", {"name": name}) for name in ("Acme", "Beta"))
+    for company in (first, second, first):
+        portal.associate("contacts", person, "companies", company, types=(279,))
+    record = held(portal, "contacts", person)
+    assert portal.live_links(record, "companies") == [(int(first), (1, 279)), (int(second), (279,))]
+
+
 def test_a_removed_link_is_gone_on_both_sides(portal: Portal) -> None:
     person, note = contact(portal), portal.create("notes", {"hs_note_body": "hello"})
     portal.associate("notes", note, "contacts", person)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.hubspot.records import CRM_UI, Record, Version
@@ -59,6 +59,7 @@ def test_an_older_copy_of_the_values_is_left_alone() -> None:
     assert seen == {"jobtitle": "Analyst"}
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["", "a", "b"]), st.integers(1_000, 1_020)), max_size=20))
 def test_the_current_value_is_always_that_of_the_newest_version(steps: list[tuple[str, int]]) -> None:
     record = contact(jobtitle="a")
@@ -69,6 +70,7 @@ def test_the_current_value_is_always_that_of_the_newest_version(steps: list[tupl
     assert [version.at for version in versions] == sorted((version.at for version in versions), reverse=True)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["", "a", "b"]), st.integers(1_000, 1_020)), max_size=10))
 def test_a_record_survives_dump_and_load(steps: list[tuple[str, int]]) -> None:
     record = contact(jobtitle="a", email="a@x.test")

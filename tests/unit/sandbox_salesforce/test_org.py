@@ -197,6 +197,15 @@ def test_versions_become_visible_one_by_one(clock: Clock) -> None:
     assert org.commits.oldest_in_flight() is None
 
 
+def test_a_version_overtaken_while_it_waited_is_never_shown(org: Org, clock: Clock) -> None:
+    id = _lead(org, Rating="Cold")
+    with org.transaction(commits_at=clock.now() + timedelta(minutes=5)):
+        org.update("Lead", id, {"Rating": "Warm"})
+    org.update("Lead", id, {"Rating": "Hot"})
+    clock.advance(timedelta(minutes=6))
+    assert run(org, "SELECT Rating FROM Lead").rows[0]["Rating"] == "Hot"
+
+
 def test_a_dump_survives_json_and_carries_on(clock: Clock) -> None:
     org = Org(clock, visibility=timedelta(seconds=10))
     id = _lead(org, Lead_Score__c=5)

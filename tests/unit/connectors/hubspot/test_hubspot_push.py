@@ -28,7 +28,9 @@ def crm(site: Site) -> Crm:
 
 def write(id: str, trace: str = "", **values: Value) -> FieldWrite:
     """A write of score fields by name; score 50 unless told otherwise."""
-    chosen = {ScoreField(name): value for name, value in (values or {"score": 50}).items()}
+    if not values:
+        values["score"] = 50
+    chosen: dict[ScoreField, Value] = {ScoreField(name): value for name, value in values.items()}
     return FieldWrite(RecordRef("acme-hs", "contacts", id), chosen, trace)
 
 
@@ -49,7 +51,7 @@ WRITTEN = (WriteOutcome.WRITTEN, None)
 
 def test_all_of_a_batch_is_written_in_one_call_and_read_back_the_same(site: Site, crm: Crm) -> None:
     ids = site.people(3)
-    values = {
+    values: dict[ScoreField, Value] = {
         ScoreField.SCORE: 87, ScoreField.PROBABILITY: 12.3, ScoreField.BUCKET: "warm", ScoreField.STAGE: "mql",
         ScoreField.REASONS: "visited pricing +15; \u20ac5k budget", ScoreField.MQL_DATE: NOON,
     }  # fmt: skip

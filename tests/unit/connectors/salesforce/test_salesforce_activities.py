@@ -123,6 +123,10 @@ def test_an_incoming_mail_is_its_senders_reply_and_nobody_elses() -> None:
     assert (fact.kind, fact.people) == (ActivityKind.EMAIL_REPLY, (RecordRef("acme", "Lead", LEAD),))
 
 
+def test_a_draft_was_not_sent() -> None:
+    assert list(activities().email({**ROW, "Incoming": False, "Status": "5"}, RELATIONS)) == []
+
+
 def test_a_mail_among_colleagues_is_nobodys_activity() -> None:
     assert list(activities().email({**ROW, "Incoming": False}, [RELATIONS[2]])) == []
 
@@ -136,6 +140,7 @@ RESPONSES: list[tuple[str, str, str, ActivityKind]] = [
     ("Advertisement", "The 2026 buyer's guide", "Responded", ActivityKind.CONTENT_DOWNLOAD),
     ("Demo Video", "Tour", "Responded", ActivityKind.DEMO_VIDEO_VIEW),
     ("Other", "Demo request", "Requested", ActivityKind.DEMO_REQUEST),
+    ("Other", "Contact request 2026-03", "Responded", ActivityKind.FORM_SUBMISSION),
     ("Trade Show", "Hannover", "Visited", ActivityKind.EVENT_ATTENDANCE),
     ("Conference", "SaaStr", "Attended", ActivityKind.EVENT_ATTENDANCE),
     ("Email", "Spring preventive care", "Responded", ActivityKind.CAMPAIGN_RESPONSE),

@@ -108,7 +108,7 @@ SHAPED: list[tuple[Value, Field, Any]] = [
     (100.0, vendor_field("percent", precision=4, scale=1), 100.0),
     (-5, vendor_field("int"), -5),
     (71, vendor_field("string"), "71"),
-    ("hot", vendor_field("picklist", restrictedPicklist=True, picklistValues=[{"value": "hot", "active": True}]), "hot"),
+    ("hot", vendor_field("picklist", restrictedPicklist=True, picklistValues=[{"value": "hot"}]), "hot"),
     ("odd", vendor_field("picklist", picklistValues=[{"value": "hot", "active": True}]), "odd"),
     (datetime(2026, 1, 2, 3, 4, 5, 999, tzinfo=UTC), vendor_field("datetime"), "2026-01-02T03:04:05Z"),
 ]  # fmt: skip

@@ -1,0 +1,131 @@
+"""Workers are killed, Redis is flushed, answers are lost; in the end the CRMs hold what they should, and nothing was
+written that changed nothing.
+
+The oracle: with materiality 0 and no hysteresis, a database that has seen none of it and reads the CRMs from nothing,
+at the same instant, wants to write nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import redis
+from sqlalchemy import Engine, create_engine, text
+
+from tests.chaos.conftest import Practice, Product, until
+
+LOST_ANSWERS = {"probability": 0.3, "seed": 5, "effect": {"reset_after": True}}
+WRITES = {"salesforce": r"/composite/sobjects", "hubspot": r"/batch/update"}
+HISTORY = {"mql_date", "scored_at", "version"}
+"""What depends on when a person was first scored so: no other database can know it."""
+
+
+def numbers(engine: Engine, query: str) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text(query)).scalar_one())
+
+
+def settled(engine: Engine, since: datetime) -> bool:
+    """Every stream that is read by the minute was, nobody waits to be scored, no write is open."""
+    with engine.connect() as connection:
+        return bool(
+            connection.execute(
+                text("""
+                SELECT NOT EXISTS (SELECT FROM stream WHERE name <> 'push' AND (succeeded_at IS NULL OR
+                                       (succeeded_at < :since AND due_at < succeeded_at + interval '100 s')))
+                   AND NOT EXISTS (SELECT FROM person WHERE dirty_at IS NOT NULL)
+                   AND NOT EXISTS (SELECT FROM ledger WHERE state IN ('intended', 'sent', 'accepted'))
+                """),
+                {"since": since},
+            ).scalar_one()
+        )
+
+
+def act(practice: Practice, engine: Engine, source: str, kind: str, how_many: int) -> None:
+    with engine.connect() as connection:
+        emails = connection.execute(
+            text("""
+            SELECT min(r.email) FROM record r JOIN subject s ON s.id = r.subject_id
+            WHERE s.source = :source AND r.state = 'open' AND r.deleted_at IS NULL AND r.email IS NOT NULL
+            GROUP BY lower(r.email) HAVING count(*) = 1 ORDER BY 1 LIMIT :n
+            """),
+            {"source": source, "n": how_many},
+        ).scalars()
+        for email in emails:
+            practice.post(source, "activity", {"email": email, "kind": kind})
+
+
+def test_killed_workers_and_a_flushed_redis_lose_nothing(
+    practice: Practice, product: Product, database_url: str, redis_url: str, empty_database_url: str
+) -> None:
+    engine = create_engine(database_url)
+    assert (run := product.run("migrate")).returncode == 0, run.stderr
+    assert (run := product.run("policy", "set", "materiality.points=0", "mql.leave=70")).returncode == 0, run.stderr
+    for crm, path in WRITES.items():
+        practice.post(crm, "faults", [{"path": path, **LOST_ANSWERS}])
+    product.start("beat")
+    first = product.start("worker", "--queues", "plan,sync", "--concurrency", "2")
+    scorer = product.start("worker", "--queues", "compute", "--concurrency", "1")
+    product.start("worker", "--queues", "plan,sync,compute", "--concurrency", "2")
+
+    until(lambda: numbers(engine, "SELECT count(*) FROM record") > 40, 60, "reading begins")
+    product.kill(first)
+    redis.Redis.from_url(redis_url).flushdb()
+    until(lambda: numbers(engine, "SELECT count(*) FROM ledger WHERE state <> 'intended'") > 10, 60, "writing begins")
+    product.kill(scorer)
+    redis.Redis.from_url(redis_url).flushdb()
+    act(practice, engine, "hubspot", "content_download", 5)
+    act(practice, engine, "salesforce", "content_download", 5)
+    for crm in WRITES:
+        practice.clear_faults(crm)
+    changed = datetime.now(UTC) + timedelta(seconds=2)
+    until(lambda: settled(engine, changed), 90, "everything read, scored and verified")
+    assert numbers(engine, "SELECT count(*) FROM ledger WHERE state IN ('refused', 'drifted', 'parked')") == 0
+    assert numbers(engine, "SELECT count(*) FROM ledger WHERE state = 'verified'") > 100
+
+    for process in list(product.running):
+        product.kill(process)
+    held = (datetime.now(UTC) + timedelta(hours=25)).isoformat()
+    run = product.run("sync", "--once", LEADGAUGE_CLOCK=held)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert numbers(engine, f"SELECT count(*) FROM score WHERE as_of < '{held}'") == 0, "everybody is as of then"
+
+    _assert_another_database_agrees(product, engine, empty_database_url, held)
+    for crm in WRITES:
+        for write in practice.get(crm, "writes?after=0"):
+            before, after = (_ours(write[side]) for side in ("before", "after"))
+            assert before != after, f"{crm}: write {write['n']} to {write['id']} changed nothing"
+
+
+def _ours(fields: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if not name.lower().endswith(("scored_at", "scored_at__c"))}
+
+
+def _assert_another_database_agrees(product: Product, engine: Engine, url: str, held: str) -> None:
+    """Read everything from nothing: whatever is then intended is what the CRMs hold wrongly."""
+    fresh = {"LEADGAUGE_DATABASE_URL": url, "LEADGAUGE_CLOCK": held}
+    assert (run := product.run("migrate", **fresh)).returncode == 0, run.stderr
+    run = product.run("policy", "set", "materiality.points=0", "mql.leave=70", **fresh)
+    assert run.returncode == 0, run.stderr
+    run = product.run("sync", "--once", **fresh)
+    other = create_engine(url)
+    with other.connect() as connection:
+        rows = connection.execute(
+            text("""
+            SELECT s.source, s.object, s.key, l.values, r.written FROM ledger l
+            JOIN subject s ON s.id = l.subject_id JOIN record r ON r.subject_id = s.id
+            """)
+        ).all()
+    wrong = {
+        (row.source, row.object, row.key): {
+            name: (row.written.get(name), value)
+            for name, value in row.values.items()
+            if name not in HISTORY and (row.written.get(name) or None) != (value or None)
+        }
+        for row in rows
+    }
+    assert {record: fields for record, fields in wrong.items() if fields} == {}
+    everyone = "SELECT count(*) FROM subject s JOIN record r ON r.subject_id = s.id AND r.state = 'open'"
+    assert numbers(other, everyone) > 100
+    other.dispose()
+    engine.dispose()
