@@ -16,8 +16,6 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11.0 --genera
 PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 .DEFAULT_GOAL := help
-# A failed install leaves no stamp.
-.DELETE_ON_ERROR:
 .PHONY: help demo test lint format unit bench lock clean remake
 
 help: ## show this

@@ -125,7 +125,7 @@ class Crm(Protocol):
         """
 
     def read_back(self, refs: Sequence[RecordRef]) -> Mapping[RecordRef, Mapping[ScoreField, Value]]:
-        """The mapped score fields as the primary store of the CRM holds them, null left out; a record that is gone is absent."""
+        """The mapped score fields as the CRM's primary store holds them, null left out; a gone record is absent."""
 
     def location(self, ref: RecordRef) -> str | None:
         """The address of the record's page for a person, if there is one."""

@@ -148,8 +148,8 @@ class AccountRecord:
 class Activity:
     """Something that happened, once, to one or more people (a meeting has several).
 
-    `ref` names the vendor's row, or is derived from it where one row holds several facts; the same fact pulled twice has
-    the same `ref`. `recorded_at` is the CRM's own record time. `detail` is what rules may match on: a page's path, a
+    `ref` names the vendor's row, or is derived from it where one row holds several facts; a fact that is pulled twice
+    has the same `ref`. `recorded_at` is the CRM's own record time. `detail` is what rules may match on: a page's path, a
     form's or campaign's name.
     """
 
@@ -195,7 +195,7 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class FieldWrite:
-    """Score fields that a record shall hold. `trace` identifies the ledger row in the vendor's own logs where it can."""
+    """Score fields that a record shall hold. `trace` names the ledger row in the vendor's own logs where it can."""
 
     ref: RecordRef
     values: Mapping[ScoreField, Value] = field(repr=False)

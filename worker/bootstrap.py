@@ -12,7 +12,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 from sqlalchemy import Connection, Engine
 
 from connectors.catalog import open_crm
@@ -98,7 +100,11 @@ class Process:
     @cached_property
     def redis(self) -> Redis:
         return Redis.from_url(
-            self.addresses.redis, socket_timeout=10, socket_connect_timeout=5, health_check_interval=25
+            self.addresses.redis,
+            socket_timeout=10,
+            socket_connect_timeout=5,
+            health_check_interval=25,
+            retry=Retry(NoBackoff(), 1),  # the default keeps a caller three seconds at a closed door
         )
 
     def ping_redis(self) -> None:

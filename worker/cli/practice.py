@@ -116,6 +116,14 @@ class Practice:
                 "ca_bundle": self._told["ca"],
                 "api_version": salesforce["api_version"],
                 "settle": 5,
+                "time_zone": "Europe/Berlin",
+                # Fields of the practice org that only its admin knows the meaning of.
+                "attributes": {
+                    "budget": "Budget__c",
+                    "timeline": "Timeline__c",
+                    "need": "Need__c",
+                    "authority": "Authority__c",
+                },
                 "auth": {
                     "type": "jwt_bearer",
                     "consumer_key": salesforce["consumer_key"],

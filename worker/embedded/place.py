@@ -82,8 +82,11 @@ class Place:
     def prepare(self) -> None:
         """Make the directories, private to the user of the servers. Raises `EmbeddedError` for another user's."""
         if self.as_root and not self.base.exists():
-            SYSTEM_HOME.mkdir(mode=0o755, exist_ok=True)
-            self.base.mkdir(mode=0o711)
+            if not SYSTEM_HOME.exists():
+                SYSTEM_HOME.mkdir(exist_ok=True)
+                SYSTEM_HOME.chmod(0o755)  # mkdir alone would heed a strict umask, and shut the servers' user out
+            self.base.mkdir()
+            self.base.chmod(0o711)
             token = secrets.token_hex(16)
             (self.base / "instance").write_text(token)
             (self.home / "instance").write_text(token)

@@ -79,26 +79,31 @@ def halt(server: Server) -> bool:
 
 def run(command: list[str], place: Place, cwd: Path, *, lock: int | None = None, script: str = "") -> None:
     """Run a short command as the user of the servers, `script` on its standard input. Raises `EmbeddedError`."""
-    owner = place.owner
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env=_ENVIRONMENT,
-        input=script,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        check=False,
-        timeout=_START_SECONDS,
-        pass_fds=() if lock is None else (lock,),
-        user=owner.pw_uid if owner else None,
-        group=owner.pw_gid if owner else None,
-        extra_groups=[] if owner else None,
-    )
+    owner, program = place.owner, Path(command[0]).name
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=_ENVIRONMENT,
+            input=script,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_START_SECONDS,
+            pass_fds=() if lock is None else (lock,),
+            user=owner.pw_uid if owner else None,
+            group=owner.pw_gid if owner else None,
+            extra_groups=[] if owner else None,
+        )
+    except subprocess.TimeoutExpired:
+        raise EmbeddedError(
+            f"{program} has not ended within {_START_SECONDS:.0f} s: is the disk full or slow?"
+        ) from None
     if done.returncode != 0:
         said = " | ".join(done.stderr.strip().splitlines()[-3:])
-        raise EmbeddedError(f"{Path(command[0]).name} ended with status {done.returncode}: {said or 'no message'}")
+        raise EmbeddedError(f"{program} ended with status {done.returncode}: {said or 'no message'}")
 
 
 @contextmanager

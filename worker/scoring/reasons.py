@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
-from math import inf
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -50,7 +49,7 @@ def explain_all(ruleset: Ruleset, scores: Scores, people: Collection[int] | None
 
 
 def explain(ruleset: Ruleset, lines: Sequence[Line], attributes: Mapping[str, Value]) -> list[Reason]:
-    """The reasons of one person, strongest first, the starting score last; equal ones in the order of `lines`.
+    """The reasons of one person, strongest first, the lines of the scale itself last; equal ones in their order.
 
     `lines` are in the order of the contributions, `attributes` hold what `Scores.attributes` does. What a rule's own
     cap takes off is part of that rule's reason.
@@ -144,8 +143,10 @@ class _Speaker:
         return reasons
 
 
-def _strength(reason: Reason) -> float:
-    return inf if reason.code == BASE else -abs(reason.points)
+def _strength(reason: Reason) -> tuple[bool, int]:
+    """What the person is or did comes first; the scale's own lines (start, group caps, ends) only make it add up."""
+    of_the_scale = reason.code in (BASE, CLIP) or reason.code.startswith("group_cap:")
+    return of_the_scale, -abs(reason.points)
 
 
 class _Blanks(dict[str, str]):

@@ -315,6 +315,24 @@ def test_an_engagement_that_is_linked_after_it_was_read_still_comes(practice: Pr
     assert set(seen) == {practice.ref(quick, "calls"), practice.ref(slow, "calls")}
 
 
+def test_a_second_person_of_a_deal_is_found_by_the_sweep(practice: PracticePortal) -> None:
+    first, second = practice.site.people(2)
+    crm = practice.open()
+    cursor = drain(crm, "deals", None)[-1].cursor
+    practice.clock.advance(NOW_ON)
+    deal = practice.portal.create("deals", {"dealname": "New", "dealstage": "contractsent"})
+    practice.portal.associate("deals", deal, "contacts", first)
+    seen: list[int] = []
+    for step in range(40):
+        practice.clock.advance(5 * MINUTE)
+        if step == 8:
+            practice.portal.associate("deals", deal, "contacts", second)
+        pages = drain(crm, "deals", cursor)
+        cursor = pages[-1].cursor
+        seen += [len(outcome.people) for page in pages for outcome in page.outcomes]
+    assert seen == [1, 2]
+
+
 def test_a_company_that_hubspot_finds_for_a_new_contact_afterwards_becomes_its_account(
     practice: PracticePortal,
 ) -> None:

@@ -240,6 +240,10 @@ def test_any_path_will_do(caller: Caller, parent: Path, name: str) -> None:
         caller.remove(home)
 
 
+def test_strict_umask_shuts_no_server_out(caller: Caller, home: Path) -> None:
+    assert caller.run("import os; os.umask(0o077)\n" + _START + "say(rows('SELECT 1'))", home) == [[1]]
+
+
 def test_looking_creates_nothing(tmp_path: Path) -> None:
     home = tmp_path / "home"
     assert embedded.running(home) is None

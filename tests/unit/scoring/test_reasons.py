@@ -73,7 +73,7 @@ def test_limits_of_groups_and_guardrails_are_reasons() -> None:
         groups="{fit: {label: Fit, max: 30}}",
         guardrails="[{id: g, when: {title: present}, cap: 25, say: Held down}]",
     )
-    assert crm_text(told(ruleset, title="CTO")) == "+40 A; -10 Fit gives at most 30 points; -5 Held down"
+    assert crm_text(told(ruleset, title="CTO")) == "+40 A; -5 Held down; -10 Fit gives at most 30 points"
 
 
 def test_who_is_excluded_is_told_why() -> None:
