@@ -149,8 +149,8 @@ class Activity:
     """Something that happened, once, to one or more people (a meeting has several).
 
     `ref` names the vendor's row, or is derived from it where one row holds several facts; a fact that is pulled twice
-    has the same `ref`. `recorded_at` is the CRM's own record time. `detail` is what rules may match on: a page's path, a
-    form's or campaign's name.
+    has the same `ref`. `recorded_at` is the CRM's own record time. `detail` is what rules may match on: a page's path,
+    a form's or campaign's name.
     """
 
     ref: RecordRef
