@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from connectors.records import (
     AccountRecord,
     Activity,
+    AttributeChange,
     Deletion,
     FieldWrite,
     LeadRecord,
@@ -60,10 +61,21 @@ class Page:
     activities: Sequence[Activity] = ()
     outcomes: Sequence[Outcome] = ()
     deletions: Sequence[Deletion] = ()
+    history: Sequence[AttributeChange] = ()
     backfill: bool = False
 
     def __len__(self) -> int:
-        return sum(map(len, (self.leads, self.accounts, self.activities, self.outcomes, self.deletions)))
+        parts = (self.leads, self.accounts, self.activities, self.outcomes, self.deletions, self.history)
+        return sum(map(len, parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """One page of the rows that an object has now, by reference and in no order. `done`: there are no more."""
+
+    refs: Sequence[RecordRef]
+    cursor: Cursor
+    done: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +128,18 @@ class Crm(Protocol):
         Safe to repeat. Rows at a boundary may come twice, never zero times. Raises `Transient`, `QuotaExhausted`,
         `AuthFailed`, `Misconfigured`, `ProtocolViolation`.
         """
+
+    @property
+    def objects(self) -> Sequence[str]:
+        """The vendor's objects of people and accounts, for `census` and `fetch`."""
+
+    def census(self, object: str, cursor: Cursor | None) -> Census:
+        """Page through the rows of an object as the primary store holds them: what no cursor sees (purges, erasures,
+        sharing, late commits) is found by comparing them with what is known. In the lane of refreshes."""
+
+    def fetch(self, refs: Sequence[RecordRef]) -> Page:
+        """Read rows of one object by reference, as `pull` would bring them (`done`, no cursor to store); those that are
+        gone come as deletions."""
 
     def push(self, writes: Sequence[FieldWrite]) -> Sequence[WriteResult]:
         """Set score fields, at most `push_size` records, one result per write and in their order.

@@ -134,6 +134,20 @@ class LeadRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class AttributeChange:
+    """A value that an attribute took on (None: was emptied) at an instant, as the CRM's own history tells.
+
+    `recorded_at` is when the CRM wrote it down: the same instant, unless the history can be backdated.
+    """
+
+    ref: RecordRef
+    name: str
+    value: Value = field(repr=False)
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AccountRecord:
     """A company: Salesforce Account, HubSpot company. Attributes by canonical name, null left out."""
 

@@ -29,7 +29,7 @@ class Facts:
 
     def page(self, place: Place, *, done: bool, backfill: bool) -> Page:
         return Page(
-            place.cursor(), done, self.leads, self.accounts, self.activities, self.outcomes, self.deletions, backfill
+            place.cursor(), done, self.leads, self.accounts, self.activities, self.outcomes, self.deletions, backfill=backfill,
         )
 
 

@@ -15,22 +15,27 @@ from worker.store.database import as_json
 IDENTITY_LOCK = 0x1EAD1D
 
 
-def ensure(connection: Connection, refs: Collection[RecordRef]) -> Mapping[RecordRef, int]:
-    """The subject's id of each reference; those seen for the first time get one, in a fixed order against deadlocks."""
-    rows = as_json({"source": r.source, "object": r.object, "key": r.id} for r in sorted(refs))
+def ensure(connection: Connection, refs: Collection[RecordRef]) -> tuple[Mapping[RecordRef, int], set[int]]:
+    """The subject's id of each reference; those seen for the first time get one, in a fixed order against deadlocks.
+
+    Returns the ids, and those of them that are new.
+    """
+    known = find(connection, refs)
+    missing = sorted(set(refs) - known.keys())
+    if not missing:
+        return known, set()
     connection.execute(
         text("""
         INSERT INTO subject (source, object, key)
-        SELECT w.source, w.object, w.key
+        SELECT source, object, key
         FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (source text, object text, key text)
-        LEFT JOIN subject s USING (source, object, key)
-        WHERE s.id IS NULL
-        ORDER BY 1, 2, 3
+        ORDER BY source, object, key
         ON CONFLICT DO NOTHING
         """),
-        {"rows": rows},
+        {"rows": as_json({"source": r.source, "object": r.object, "key": r.id} for r in missing)},
     )
-    return find(connection, refs)
+    made = find(connection, missing)
+    return {**known, **made}, set(made.values())
 
 
 def find(connection: Connection, refs: Collection[RecordRef]) -> Mapping[RecordRef, int]:
@@ -91,28 +96,48 @@ def lock_identity(connection: Connection) -> None:
 def component(connection: Connection, subjects: Collection[int]) -> tuple[Sequence[Node], Mapping[int, int | None]]:
     """Everything that evidence connects with these subjects, now or in the persons they belong to so far.
 
-    Returns the nodes, closed under shared keys, and the person that each belongs to so far.
+    Returns the nodes, closed under shared keys, and the person that each belongs to so far. Followed step by step, as a
+    recursive query over tables that are being loaded has no statistics to be planned by.
     """
+    keys: dict[int, set[str]] = {}
+    followed: set[str] = set()
+    frontier = set(subjects) | _companions(connection, subjects)
+    while frontier:
+        keys |= {subject: set() for subject in frontier}
+        rows = connection.execute(
+            text("SELECT subject_id, key FROM claim WHERE subject_id = ANY(:ids) AND withdrawn_at IS NULL"),
+            {"ids": list(frontier)},
+        )
+        for subject, key in rows:
+            keys[subject].add(key)
+        fresh = {key for subject in frontier for key in keys[subject]} - followed
+        followed |= fresh
+        sharing = connection.execute(
+            text("SELECT DISTINCT subject_id FROM claim WHERE key = ANY(:keys) AND withdrawn_at IS NULL"),
+            {"keys": list(fresh)},
+        )
+        frontier = set(sharing.scalars()) - keys.keys()
+    known = connection.execute(
+        text("""
+        SELECT s.id, s.person_id, r.name, coalesce(r.kind = 'person', false) AS is_record
+        FROM subject s LEFT JOIN record r ON r.subject_id = s.id WHERE s.id = ANY(:ids)
+        """),
+        {"ids": list(keys)},
+    ).all()
+    nodes = [Node(row.id, frozenset(keys[row.id]), row.is_record, row.name) for row in known]
+    return nodes, {row.id: row.person_id for row in known}
+
+
+def _companions(connection: Connection, subjects: Collection[int]) -> set[int]:
+    """The subjects of the persons that these belong to so far: what loses a link leaves somebody behind."""
     rows = connection.execute(
         text("""
-        WITH RECURSIVE reach (id) AS (
-            SELECT o.id FROM subject s JOIN subject o ON o.id = s.id OR o.person_id = s.person_id
-            WHERE s.id = ANY(:ids)
-            UNION
-            SELECT other.subject_id
-            FROM reach
-            JOIN claim mine ON mine.subject_id = reach.id AND mine.withdrawn_at IS NULL
-            JOIN claim other ON other.key = mine.key AND other.withdrawn_at IS NULL
-        )
-        SELECT s.id, s.person_id, r.name, coalesce(r.kind = 'person', false) AS is_record,
-               coalesce((SELECT array_agg(c.key) FROM claim c WHERE c.subject_id = s.id AND c.withdrawn_at IS NULL),
-                        '{}') AS keys
-        FROM reach JOIN subject s ON s.id = reach.id LEFT JOIN record r ON r.subject_id = s.id
+        SELECT id FROM subject
+        WHERE person_id IN (SELECT person_id FROM subject WHERE id = ANY(:ids) AND person_id IS NOT NULL)
         """),
         {"ids": list(subjects)},
-    ).all()
-    nodes = [Node(row.id, frozenset(row.keys), row.is_record, row.name) for row in rows]
-    return nodes, {row.id: row.person_id for row in rows}
+    )
+    return set(rows.scalars())
 
 
 def assign(connection: Connection, person_by_subject: Mapping[int, int | None]) -> None:

@@ -31,7 +31,8 @@ class Applied:
 
 @dataclass(slots=True)
 class Evidence:
-    """What a page says about who is who. A subject that is merely mentioned keeps what its own record stated before."""
+    """What a page says about who is who. `mentioned` are subjects seen for the first time; what they are called by is
+    all that is known of those without a record in the page."""
 
     mentioned: Mapping[int, frozenset[str]]
     stated: dict[int, frozenset[str]] = field(default_factory=dict)
@@ -43,9 +44,10 @@ def apply(connection: Connection, page: Page, now: datetime) -> Applied:
     if not len(page):
         return Applied()
     page = _without_erased(connection, page)
-    ids = subjects.ensure(connection, set(_references(page)))
-    evidence = Evidence(mentioned={subject: identity.keys(ref, None) for ref, subject in ids.items()})
+    ids, new = subjects.ensure(connection, set(_references(page)))
+    evidence = Evidence(mentioned={s: identity.keys(ref, None) for ref, s in ids.items() if s in new})
     touched = _save_records(connection, page, ids, evidence, now)
+    _save_history(connection, page, ids, now)
     touched |= _save_activities(connection, page, ids, now)
     touched |= _save_outcomes(connection, page, ids, now)
     touched |= _delete(connection, page.deletions, ids, evidence, now)
@@ -81,6 +83,7 @@ def _without_erased(connection: Connection, page: Page) -> Page:
         activities=[kept for activity in page.activities if (kept := allowed(activity))],
         outcomes=[replace(o, people=tuple(p for p in o.people if p not in gone)) for o in page.outcomes],
         deletions=[deletion for deletion in page.deletions if deletion.ref not in gone],
+        history=[change for change in page.history if change.ref not in gone],
     )
 
 
@@ -91,6 +94,8 @@ def _references(page: Page) -> Iterable[RecordRef]:
             yield lead.account
     for account in page.accounts:
         yield account.ref
+    for change in page.history:
+        yield change.ref
     for activity in page.activities:
         yield from activity.people
     for outcome in page.outcomes:
@@ -141,6 +146,23 @@ def _save_records(
     records.save(connection, saved, now)
     records.append_attributes(connection, history)
     return touched
+
+
+def _save_history(connection: Connection, page: Page, ids: Mapping[RecordRef, int], now: datetime) -> None:
+    """Append what attributes were in the past. No score of now depends on it, so nobody becomes dirty."""
+    records.append_attributes(
+        connection,
+        (
+            (
+                ids[change.ref],
+                change.name,
+                inputs.as_text(change.value),
+                change.occurred_at,
+                min(change.recorded_at, now) if page.backfill else now,
+            )
+            for change in page.history
+        ),
+    )
 
 
 def _is_older(modified_at: datetime, stored: StoredRecord) -> bool:
@@ -225,8 +247,8 @@ def _identify(connection: Connection, evidence: Evidence, now: datetime) -> tupl
 
     Returns the persons whose facts are now others, and those that ceased to be, each with the one that it became.
     """
-    standing = subjects.claims(connection, evidence.mentioned.keys() | evidence.stated.keys())
-    made = {(s, key) for s, keys in evidence.mentioned.items() if s not in standing for key in keys}
+    standing = subjects.claims(connection, evidence.stated.keys() - evidence.mentioned.keys())
+    made = {(s, key) for s, keys in evidence.mentioned.items() if s not in evidence.stated for key in keys}
     withdrawn: set[tuple[int, str]] = set()
     for subject, keys in evidence.stated.items():
         before = standing.get(subject, frozenset())
