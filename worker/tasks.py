@@ -48,6 +48,21 @@ def pull(source: str, stream: str) -> None:
             wake(planning.Rescore(partition))
 
 
+@app.task(name="leadgauge.reconcile", queue="sync", **WAKE_UP)
+def reconcile(source: str) -> None:
+    """Count what one CRM account has against what is known, and fetch the difference."""
+    from worker.sync.reconcile import reconcile as count
+
+    process = app.current()
+    result = count(process.holder, process.crm(source))
+    if result is None:
+        return
+    log.info("reconciled", action="reconcile", source=source, counted=result.counted, repaired=result.repaired,
+             problem=_named(result.problem))  # fmt: skip
+    if not result.done and result.problem is None:
+        wake(planning.Reconcile(source))
+
+
 @app.task(name="leadgauge.rescore", queue="compute", **WAKE_UP)
 def rescore(partition: int) -> None:
     """Score the people of one partition who are due."""
@@ -92,6 +107,8 @@ def wake(wake_up: planning.WakeUp) -> None:
             pull.delay(source, stream)
         case planning.Push(source):
             push.delay(source)
+        case planning.Reconcile(source):
+            reconcile.delay(source)
         case planning.Rescore(partition):
             rescore.delay(partition)
 

@@ -124,7 +124,7 @@ def details(call: Call) -> Response:
             "additionalCurrencies": [],
             "utcOffset": now.strftime("%z")[:3] + ":" + now.strftime("%z")[3:],
             "utcOffsetMilliseconds": offset // timedelta(milliseconds=1),
-            "uiDomain": call.settings.ui_domain,
+            "uiDomain": call.settings.pages,
             "dataHostingLocation": "na1",
         }
     )
@@ -135,7 +135,7 @@ def api_usage(call: Call) -> Response:
     portal, meter = call.portal, call.server.meter
     row = {
         "name": "private-apps-api-calls-daily",
-        "usageLimit": call.settings.daily or UNLIMITED_DAILY,
+        "usageLimit": meter.limits.daily or UNLIMITED_DAILY,
         "currentUsage": meter.used_today(),
         "collectedAt": iso(portal.now_ms()),
         "fetchStatus": "SUCCESS",

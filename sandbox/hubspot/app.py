@@ -17,6 +17,7 @@ from sandbox.hubspot.activity import activity_routes
 from sandbox.hubspot.auth import Gate, require
 from sandbox.hubspot.bodies import Malformed
 from sandbox.hubspot.call import Call, Server
+from sandbox.hubspot.controls import control_routes
 from sandbox.hubspot.limits import Meter
 from sandbox.hubspot.pages import page_routes
 from sandbox.hubspot.paths import PREFIXES, Family
@@ -24,6 +25,7 @@ from sandbox.hubspot.portal import Portal
 from sandbox.hubspot.routes import ENDPOINTS, Endpoint
 from sandbox.hubspot.schema import object_type
 from sandbox.hubspot.settings import HubspotServer
+from sandbox.hubspot.unrest import Unrest
 from sandbox.hubspot.wire import Refusal, bad_json, refused
 
 __all__ = ["HubspotServer", "build_app"]
@@ -31,8 +33,8 @@ __all__ = ["HubspotServer", "build_app"]
 
 def build_app(portal: Portal, settings: HubspotServer) -> Starlette:
     """The vendor's API over `portal`, and the pages and controls under /sandbox/."""
-    server = Server(portal, settings, Gate(portal, settings), Meter(portal, settings))
-    routes = [*_vendor_routes(server), *page_routes(portal), *activity_routes(portal)]
+    server = Server(portal, settings, Gate(portal, settings), Meter(portal, settings), Unrest(portal))
+    routes = [*_vendor_routes(server), *page_routes(portal), *activity_routes(portal), *control_routes(server)]
     return Starlette(routes=routes, exception_handlers={HTTPException: _unknown_path})
 
 
@@ -50,10 +52,11 @@ def _endpoint(server: Server, endpoint: Endpoint, family: Family) -> Callable[[R
     async def respond(request: Request) -> Response:
         headers: dict[str, str] = {}
         try:
-            headers = _admit(server, endpoint, request)
+            scopes, headers = _admit(server, endpoint, request)
             body = await _body(request, form=endpoint.form)
-            url = request.url.path
-            response = endpoint.handler(Call(server, family, request.path_params, request.query_params, url, body))
+            server.unrest.catch_up()
+            path, query = request.path_params, request.query_params
+            response = endpoint.handler(Call(server, family, path, query, request.url.path, body, scopes))
         except Refusal as refusal:
             response = refused(refusal)
         except Malformed as problem:
@@ -65,16 +68,16 @@ def _endpoint(server: Server, endpoint: Endpoint, family: Family) -> Callable[[R
     return respond
 
 
-def _admit(server: Server, endpoint: Endpoint, request: Request) -> dict[str, str]:
-    """The rate headers of the answer. Raises `Refusal` (401, 429, 403, in this order)."""
+def _admit(server: Server, endpoint: Endpoint, request: Request) -> tuple[frozenset[str], dict[str, str]]:
+    """(scopes of the caller, rate headers of the answer). Raises `Refusal` (530, 401, 429, 403, in this order)."""
     if endpoint.open:
-        return {}
+        return frozenset(), {}
     caller = server.gate.identify(request.headers.get("authorization"))
     headers = server.meter.admit(caller.token, endpoint.bucket, oauth=caller.oauth)
     kind = object_type(request.path_params.get("type", "contacts"))
     family = kind.scope if kind is not None else "contacts"
     require(caller, tuple(scope.format(family) for scope in endpoint.scopes))
-    return headers
+    return caller.scopes, headers
 
 
 async def _body(request: Request, *, form: bool) -> object:

@@ -18,7 +18,8 @@ from sandbox.hubspot.paths import Family
 from sandbox.hubspot.portal import Portal
 from sandbox.hubspot.records import Source
 from sandbox.hubspot.schema import ObjectType, Schema, object_type
-from sandbox.hubspot.settings import HubspotServer
+from sandbox.hubspot.settings import ALL_SCOPES, HubspotServer
+from sandbox.hubspot.unrest import Unrest
 from sandbox.hubspot.wire import Refusal, answer
 
 
@@ -30,6 +31,7 @@ class Server:
     settings: HubspotServer
     gate: Gate
     meter: Meter
+    unrest: Unrest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Call:
     query: QueryParams
     url_path: str
     body: Any = field(default=None, repr=False)
+    scopes: frozenset[str] = ALL_SCOPES
 
     @property
     def portal(self) -> Portal:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.hubspot.portal import Portal
 from sandbox.hubspot.settings import HubspotServer
+from sandbox.hubspot.temper import Limits
 from sandbox.hubspot.wire import Refusal
 
 TEN_SECONDS = timedelta(seconds=10)
@@ -41,9 +42,10 @@ class Window:
 
 
 class Meter:
-    """Counts calls and refuses those over a limit. A refused call still counts for the day.
+    """Counts calls and refuses those over a limit: the portal's temper has one, or else the server's settings do.
 
-    The day ends at midnight of the portal's time zone.
+    A refused call still counts for the day, which ends at midnight of the portal's time zone. Every second search is
+    refused without a `policyName`, and one refusal in three says when to come back (both observed by connectors).
     """
 
     def __init__(self, portal: Portal, settings: HubspotServer) -> None:
@@ -53,26 +55,32 @@ class Meter:
         self._searches = Window(SECOND)
         self._day: object = None
         self._today = 0
+        self._refused = 0
+
+    @property
+    def limits(self) -> Limits:
+        """Those in force now."""
+        return self._portal.temper.limits or self._settings.limits
 
     def admit(self, token: str, bucket: Bucket, *, oauth: bool) -> dict[str, str]:
         """The rate headers of the answer (search has none). Raises `Refusal` with the vendor's 429 body."""
         if bucket is Bucket.FREE:
             return {}
-        now, settings = self._portal.clock.now(), self._settings
+        now, limits = self._portal.clock.now(), self.limits
         self._roll(now)
         self._today += 1
-        if settings.daily is not None and not oauth and self._today > settings.daily:
-            raise self._refusal("daily", "DAILY", requestId=f"{self._today:032x}")
+        if limits.daily is not None and not oauth and self._today > limits.daily:
+            raise self._refusal("daily", 0, errorType="RATE_LIMIT", policyName="DAILY", requestId=f"{self._today:032x}")
         if bucket is Bucket.SEARCH:
             return self._admit_search(now)
-        limit = settings.association_10s if bucket is Bucket.ASSOCIATIONS else settings.rate_10s
+        limit = limits.association_10s if bucket is Bucket.ASSOCIATIONS else limits.rate_10s
         if limit is None:
             return self._daily_headers(oauth=oauth)
         window = self._windows[bucket, token]
         used = window.used(now)
         if used >= limit:
-            group = f"publicapi:private_app-api-calls-ten-secondly:{settings.app_id}:{self._portal.portal_id}"
-            raise self._refusal("ten_secondly_rolling", "TEN_SECONDLY_ROLLING", groupName=group)
+            group = f"private_app-api-calls-ten-secondly:{self._settings.app_id}"
+            raise self._refusal("ten_secondly_rolling", 10, **self._policy("TEN_SECONDLY_ROLLING", group))
         window.take(now)
         return {
             **self._daily_headers(oauth=oauth),
@@ -91,11 +99,11 @@ class Meter:
         return (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
 
     def _admit_search(self, now: datetime) -> dict[str, str]:
-        limit = self._settings.search_per_second
+        limit = self.limits.search_per_second
         if limit is not None:
             if self._searches.used(now) >= limit:
-                group = f"publicapi:crm:search:oauth:{self._settings.app_id}:{self._portal.portal_id}"
-                raise self._refusal("secondly", "SECONDLY", groupName=group)
+                named = self._policy("SECONDLY", f"crm:search:oauth:{self._settings.app_id}")
+                raise self._refusal("secondly", 1, **({"category": "RATE_LIMITS"} if self._refused % 2 else named))
             self._searches.take(now)
         return {}
 
@@ -105,14 +113,20 @@ class Meter:
             self._day, self._today = day, 0
 
     def _daily_headers(self, *, oauth: bool) -> dict[str, str]:
-        if self._settings.daily is None or oauth:
+        daily = self.limits.daily
+        if daily is None or oauth:
             return {}
-        left = max(0, self._settings.daily - self._today)
+        left = max(0, daily - self._today)
         return {
-            "X-HubSpot-RateLimit-Daily": str(self._settings.daily),
+            "X-HubSpot-RateLimit-Daily": str(daily),
             "X-HubSpot-RateLimit-Daily-Remaining": str(left),
         }
 
-    def _refusal(self, limit: str, policy: str, **more: Any) -> Refusal:
-        message = f"You have reached your {limit} limit."
-        return Refusal(429, message, errorType="RATE_LIMIT", policyName=policy, **more)
+    def _policy(self, name: str, group: str) -> dict[str, str]:
+        group = f"publicapi:{group}:{self._portal.portal_id}"
+        return {"errorType": "RATE_LIMIT", "policyName": name, "groupName": group}
+
+    def _refusal(self, limit: str, seconds: int, **body: Any) -> Refusal:
+        self._refused += 1
+        told = {"Retry-After": str(seconds)} if seconds and self._refused % 3 == 2 else {}
+        return Refusal(429, f"You have reached your {limit} limit.", headers=told, **body)

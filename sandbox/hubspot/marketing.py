@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from sandbox.hubspot.instants import iso, parse_ms
 from sandbox.hubspot.records import Record, Source
@@ -48,29 +48,38 @@ class Submission(NamedTuple):
     page_url: str
 
 
+_Dated = TypeVar("_Dated", EmailEvent, Submission)
+
+
 def sender(submission: Submission) -> str:
     """The e-mail address given in a form, in lower case."""
     return dict(submission.values).get("email", "").strip().lower()
 
 
 class Form:
-    """A marketing form with its submissions, oldest first, and the addresses that sent it."""
+    """A marketing form with its submissions, oldest first, found by time and by the address that sent them."""
 
     def __init__(self, guid: str, name: str, created: int, submissions: Iterable[Submission] = ()) -> None:
         self.guid = guid
         self.name = name
         self.created = created
         self.submissions = sorted(submissions)
-        self.senders = {sender(submission) for submission in self.submissions}
+        self._by_sender: dict[str, list[Submission]] = {}
+        for submission in self.submissions:
+            self._by_sender.setdefault(sender(submission), []).append(submission)
 
     def add(self, submission: Submission) -> None:
         insort(self.submissions, submission)
-        self.senders.add(sender(submission))
+        self._by_sender.setdefault(sender(submission), []).append(submission)
+
+    def sent_by(self, address: str) -> Sequence[Submission]:
+        """What this address sent."""
+        return self._by_sender.get(address, ())
 
     def erase(self, addresses: frozenset[str]) -> None:
         """Forget what these addresses sent."""
-        self.submissions = [sent for sent in self.submissions if sender(sent) not in addresses]
-        self.senders -= addresses
+        for address in addresses:
+            _drop(self.submissions, self._by_sender.pop(address, ()))
 
     def dump(self) -> dict[str, Any]:
         sent = [tuple(submission) for submission in self.submissions]
@@ -86,13 +95,21 @@ class Form:
 
 
 class EmailLog:
-    """Every marketing e-mail event of the portal, oldest first."""
+    """Every marketing e-mail event of the portal, oldest first, found by time and by recipient."""
 
     def __init__(self, events: Iterable[EmailEvent] = ()) -> None:
         self.events = sorted(events)
+        self._by_recipient: dict[str, list[EmailEvent]] = {}
+        for event in self.events:
+            self._by_recipient.setdefault(event.recipient, []).append(event)
 
     def add(self, event: EmailEvent) -> None:
         insort(self.events, event)
+        self._by_recipient.setdefault(event.recipient, []).append(event)
+
+    def sent_to(self, address: str) -> Sequence[EmailEvent]:
+        """What this address received and did."""
+        return self._by_recipient.get(address, ())
 
     def between(self, since: int | None, until: int | None) -> list[EmailEvent]:
         """Events of the window, both ends included, oldest first."""
@@ -101,7 +118,14 @@ class EmailLog:
         return self.events[start:stop]
 
     def erase(self, addresses: frozenset[str]) -> None:
-        self.events = [event for event in self.events if event.recipient not in addresses]
+        for address in addresses:
+            _drop(self.events, self._by_recipient.pop(address, ()))
+
+
+def _drop(ordered: list[_Dated], gone: Iterable[_Dated]) -> None:
+    """Take members out of a sorted list without looking at the others."""
+    for one in gone:
+        del ordered[bisect_left(ordered, one)]
 
 
 def view_roll_up(contact: Record, url: str, at: int) -> dict[str, str]:

@@ -20,22 +20,28 @@ from sandbox.hubspot.wire import Refusal, answer, bare_problem, invalid_properti
 
 PAGE = 100
 HISTORY_PAGE = 50
+CONTENT_SCOPES = frozenset({"sales-email-read"})
+"""Without it, what sales e-mails say is left out of every answer."""
 
 
 class View:
     """How the records of one answer are shown: which properties, which histories."""
 
     def __init__(self, call: Call, kind: ObjectType, properties: Sequence[str], history: Sequence[str] = ()) -> None:
-        schema = call.portal.schemas[kind.name]
-        stamps = {"hs_object_id", kind.created, kind.modified}
+        schema, portal = call.portal.schemas[kind.name], call.portal
+        hidden = kind.content if call.scopes.isdisjoint(CONTENT_SCOPES) else frozenset()
+        stamps = {"hs_object_id", kind.created, kind.modified, *hidden}
         self._names = [*sorted({name for name in properties or kind.defaults if schema.get(name)} - stamps)]
-        self._history = [name for name in history if schema.get(name)]
+        self._history = [name for name in history if schema.get(name) and name not in hidden]
+        self._omits = portal.dice.random() < portal.temper.omit_empty
         self._kind = kind
 
     def show(self, record: Record) -> dict[str, Any]:
-        """A record as JSON: asked-for properties (empty ones null, unknown ones left out) and its stamps."""
+        """A record as JSON: asked-for properties (unknown and hidden ones left out, empty ones mostly null), stamps."""
         id_, created, modified, value = str(record.id), iso(record.created), iso(record.modified), record.values.get
         properties = {name: value(name) for name in self._names}
+        if self._omits:
+            properties = {name: text for name, text in properties.items() if text is not None}
         properties |= {self._kind.created: created, self._kind.modified: modified, "hs_object_id": id_}
         body: dict[str, Any] = {"id": id_, "properties": properties}
         if self._history:
@@ -63,7 +69,7 @@ def _version(version: tuple[str, int, str, str]) -> dict[str, Any]:
 def _full(call: Call, kind: ObjectType, records: Iterable[Record]) -> list[dict[str, Any]]:
     """Records as list and read show them, with their page and, when asked for, their associations."""
     view = View(call, kind, call.names("properties"), call.names("propertiesWithHistory"))
-    page = f"https://{call.settings.ui_domain}/contacts/{call.portal.portal_id}/record/{kind.type_id}"
+    page = f"https://{call.settings.pages}/contacts/{call.portal.portal_id}/record/{kind.type_id}"
     others = _asked_types(call)
     bodies = []
     for record in records:

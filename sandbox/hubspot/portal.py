@@ -92,7 +92,7 @@ class Portal(RecordStore):
             contact = self._need("contacts", self.create("contacts", {"email": email, **fields}, at=at, source=source))
         elif fields:
             self._write(contact, fields, stamp, source)
-        unique = sum(email in other.senders for other in self.forms.values())
+        unique = sum(bool(other.sent_by(email)) for other in self.forms.values())
         roll_up = marketing.conversion_roll_up(contact, form, page_url, stamp, unique=unique)
         self.calculate(contact, roll_up, stamp, source)
 

@@ -20,11 +20,19 @@ class ObjectType:
     defaults: tuple[str, ...]
     history: int = 20
     """Versions kept per property; the vendor caps them (more for contacts)."""
+    content: frozenset[str] = frozenset()
+    """Properties that are shown only to a token that may read sales e-mails."""
+
+
+_EMAIL_CONTENT = frozenset(
+    {"hs_email_subject", "hs_email_text", "hs_email_html", "hs_email_from_email", "hs_email_to_email"}
+)
 
 
 def _engagement(name: str, singular: str, type_id: str) -> ObjectType:
     stamps = ("hs_createdate", "hs_lastmodifieddate")
-    return ObjectType(name, singular, type_id, "contacts", *stamps, (*stamps, "hs_object_id"))
+    content = _EMAIL_CONTENT if name == "emails" else frozenset[str]()
+    return ObjectType(name, singular, type_id, "contacts", *stamps, (*stamps, "hs_object_id"), content=content)
 
 
 TYPES: dict[str, ObjectType] = {

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from sandbox.hubspot.temper import Limits
 
 ALL_SCOPES = frozenset(
     {
@@ -26,6 +29,7 @@ class HubspotServer:
     `tokens`: service keys and private-app tokens -> their scopes. The OAuth app's tokens live `access_seconds`.
     `rate_10s` calls in 10 s per token, `association_10s` the lower one of the association endpoints,
     `search_per_second` and `daily` for the whole portal. `api_usage` answers even while `daily` is off.
+    Links to records lead to `ui_domain`; by default to this server, which has a page for each.
     """
 
     base_url: str = "https://api.hubapi.com"
@@ -37,8 +41,17 @@ class HubspotServer:
     oauth_scopes: frozenset[str] = ALL_SCOPES
     access_seconds: int = 1800
     app_id: int = 1_747_647
-    ui_domain: str = "app.hubspot.com"
+    ui_domain: str | None = None
     rate_10s: int | None = None
     association_10s: int | None = None
     search_per_second: int | None = None
     daily: int | None = None
+
+    @property
+    def pages(self) -> str:
+        """The host of the links to records."""
+        return self.ui_domain or urlsplit(self.base_url).netloc
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.rate_10s, self.association_10s, self.search_per_second, self.daily)

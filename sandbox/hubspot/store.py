@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,13 +10,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.hubspot import catalog, lifecycle
-from sandbox.hubspot.index import Row, SearchIndex
+from sandbox.hubspot.happenings import Happening, Listener, changed
+from sandbox.hubspot.index import FOREVER, Row, SearchIndex
 from sandbox.hubspot.instants import HasNow, iso, to_ms
 from sandbox.hubspot.records import CRM_UI, Record, Source, merged_versions
 from sandbox.hubspot.schema import ASSOCIATION_TYPES, ENGAGEMENTS, PRIMARY_TYPES, TYPES
+from sandbox.hubspot.temper import Temper
 from sandbox.hubspot.values import checked
 
 WRITES_KEPT = 250_000
+_NOTHING: Mapping[str, str] = {}
+_PLAIN = {pair: (type_,) for pair, type_ in ASSOCIATION_TYPES.items()}
+"""The types of a link without a label, shared by the millions of them."""
 
 
 class NotFound(LookupError):
@@ -34,13 +40,17 @@ class RecordStore:
     """Records of every object type. Ids are numbers, given as text; they are unique per type only.
 
     Every write takes the instant `at`, default: the clock's now. Calls in the order of time are expected; a value
-    dated before the property's newest version goes into the history alone.
+    dated before the property's newest version goes into the history alone. Whoever is among the `listeners` is told of
+    every change, for webhooks.
     """
 
     def __init__(self, clock: HasNow, *, seed: int = 7, index_lag: timedelta = timedelta(0)) -> None:
         self.clock = clock
         self.seed = seed
         self.index_lag = index_lag
+        self.temper = Temper()
+        self.dice = random.Random(f"temper {seed}")
+        self.listeners: list[Listener] = []
         self.schemas = catalog.schemas()
         self.writes: deque[dict[str, Any]] = deque(maxlen=WRITES_KEPT)
         self.write_count = 0
@@ -98,6 +108,10 @@ class RecordStore:
         records = self._records[type]
         return [records[id_] for id_ in sorted(records) if records[id_].archived_at is not None]
 
+    def ids(self, type: str) -> list[int]:
+        """Ids of the live records, ascending."""
+        return list(self._live[type])
+
     def count(self, type: str) -> int:
         return len(self._live[type])
 
@@ -105,6 +119,11 @@ class RecordStore:
         """The search index as it is visible now."""
         self._index[type].settle(self.now_ms())
         return self._index[type]
+
+    def settle(self) -> None:
+        """Let search catch up with every write at once."""
+        for index in self._index.values():
+            index.settle(FOREVER)
 
     # Writing
 
@@ -119,6 +138,7 @@ class RecordStore:
         values |= self._consequences(type, None, values, stamp, source)
         record = Record(TYPES[type], self._new_id(type), stamp, stamp, source, values)
         self._store(record)
+        self._tell("creation", record, stamp, source, properties=changed({}, record.values))
         return str(record.id)
 
     def update(
@@ -139,6 +159,7 @@ class RecordStore:
         record = self._need(type, id)
         record.archived_at = self._stamp(at)
         self._withdraw(record, record.archived_at)
+        self._tell("deletion", record, record.archived_at, CRM_UI)
 
     def restore(self, type: str, id: str, *, at: datetime | None = None) -> None:
         """Take an archived record out of the recycle bin. Raises `NotFound`, or `EmailTaken` if its address is."""
@@ -149,6 +170,7 @@ class RecordStore:
         record.archived_at = None
         record.modified = self._stamp(at)
         self._store(record)
+        self._tell("restore", record, record.modified, CRM_UI)
 
     def merge(self, type: str, primary: str, other: str, *, at: datetime | None = None) -> str:
         """Merge two records into a new one and return its id; both old ids lead to it from then on.
@@ -176,6 +198,7 @@ class RecordStore:
         for old in (second, first):
             self._relink(old, record)
         self._store(record)
+        self._tell("merge", record, stamp, CRM_UI, merged=(first.id, second.id), properties=changed({}, values))
         return str(record.id)
 
     def gdpr_delete(self, id: str, *, at: datetime | None = None) -> None:
@@ -183,12 +206,16 @@ class RecordStore:
         record = self._records["contacts"].get(self.survivor("contacts", id))
         if record is None:
             raise NotFound("no contact has this id")
+        stamp = self._stamp(at)
         if record.archived_at is None:
-            self._withdraw(record, self._stamp(at))
+            self._withdraw(record, stamp)
         for type, other in record.links:
             self._records[type][other].links.pop(("contacts", record.id), None)
         del self._records["contacts"][record.id]
-        self._merged = {old: new for old, new in self._merged.items() if old[0] != "contacts" or new != record.id}
+        for old in filter(None, record.values.get("hs_merged_object_ids", "").split(";")):
+            self._merged.pop(("contacts", int(old)), None)
+        for happened in ("privacyDeletion", "deletion"):
+            self._tell(happened, record, stamp, CRM_UI)
 
     # Links
 
@@ -210,16 +237,19 @@ class RecordStore:
             self._demote(source if to_type == "companies" else target)
         for record, other, pair in ((source, target, forward), (target, source, backward)):
             labels = (PRIMARY_TYPES[pair],) if primary else ()
-            record.links[pair[1], other.id] = (*labels, ASSOCIATION_TYPES[pair])
+            record.links[pair[1], other.id] = (*labels, ASSOCIATION_TYPES[pair]) if labels else _PLAIN[pair]
         if new:
-            self._roll_up(source, target, self._stamp(at))
-            self._roll_up(target, source, self._stamp(at))
+            stamp = self._stamp(at)
+            self._roll_up(source, target, stamp)
+            self._roll_up(target, source, stamp)
+            self._tell_link(source, target, stamp, removed=False)
 
     def dissociate(self, from_type: str, from_id: str, to_type: str, to_id: str) -> None:
         """Remove a link, if there is one. Raises `NotFound`."""
         source, target = self._need(from_type, from_id), self._need(to_type, to_id)
-        source.links.pop((to_type, target.id), None)
-        target.links.pop((from_type, source.id), None)
+        if source.links.pop((to_type, target.id), None) is not None:
+            target.links.pop((from_type, source.id), None)
+            self._tell_link(source, target, self.now_ms(), removed=True)
 
     def live_links(self, record: Record, to_type: str) -> list[tuple[int, tuple[int, ...]]]:
         """(id, association types) of the linked records that are not archived, ascending id."""
@@ -303,9 +333,24 @@ class RecordStore:
         self._index[record.kind.name].submit(record.id, self._version, row, visible_at, self.now_ms())
 
     def _lag_ms(self) -> int:
-        return self.index_lag // timedelta(milliseconds=1)
+        """Drawn for each write when the portal is moody, so that writes arrive out of order."""
+        steady = self.index_lag // timedelta(milliseconds=1)
+        return steady if self.temper.lag is None else steady + self.temper.lag.draw(self.dice)
+
+    def _tell(
+        self, name: str, record: Record, at: int, source: Source, *, properties: Mapping[str, str] = _NOTHING,
+        **more: Any,
+    ) -> None:  # fmt: skip
+        for listener in self.listeners:
+            listener(Happening(name, record.kind, record.id, at, source, properties, **more))
+
+    def _tell_link(self, source: Record, target: Record, at: int, *, removed: bool) -> None:
+        """Both directions, as the vendor does."""
+        for one, other in ((source, target), (target, source)):
+            self._tell("associationChange", one, at, CRM_UI, other=(other.kind, other.id), removed=removed)
 
     def _write(self, record: Record, values: Mapping[str, str], at: int, source: Source) -> None:
+        before = record.values
         changes = {name: value for name, value in values.items() if name != "lifecyclestage"}
         renamed = "email" in changes
         if renamed:
@@ -314,6 +359,8 @@ class RecordStore:
         if renamed:
             self._name(record)
         self._submit(record)
+        if self.listeners and (moved := changed(before, record.values)):
+            self._tell("propertyChange", record, at, source, properties=moved)
         if record.values.get("hs_is_closed_won") == "true" and "dealstage" in values:
             self._move_contacts(record, "customer", at)
 
@@ -368,8 +415,8 @@ class RecordStore:
         """Take the "Primary" label off the record's company."""
         pair, back = (record.kind.name, "companies"), ("companies", record.kind.name)
         for company in record.linked("companies"):
-            record.links["companies", company] = (ASSOCIATION_TYPES[pair],)
-            self._records["companies"][company].links[record.kind.name, record.id] = (ASSOCIATION_TYPES[back],)
+            record.links["companies", company] = _PLAIN[pair]
+            self._records["companies"][company].links[record.kind.name, record.id] = _PLAIN[back]
 
     def _merge_values(self, first: Record, second: Record, at: int) -> dict[str, str]:
         held = [

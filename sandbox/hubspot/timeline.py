@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sandbox.hubspot.instants import from_ms, parse_ms
-from sandbox.hubspot.marketing import sender
 from sandbox.hubspot.portal import Portal
 from sandbox.hubspot.records import Record
 from sandbox.hubspot.schema import ENGAGEMENTS
@@ -73,16 +72,13 @@ def _stages(record: Record) -> list[Entry]:
 
 
 def _marketing(portal: Portal, record: Record) -> list[Entry]:
-    email = record.values.get("email")
+    email = record.values.get("email", "")
     sent = [
         Entry(from_ms(one.submitted_at), "form", form.name, one.page_url)
         for form in portal.forms.values()
-        if email in form.senders
-        for one in form.submissions
-        if sender(one) == email
+        for one in form.sent_by(email)
     ]
     return sent + [
         Entry(from_ms(event.created), "marketing e-mail", event.type.capitalize(), event.url or "")
-        for event in portal.email_log.events
-        if event.recipient == email
+        for event in portal.email_log.sent_to(email)
     ]

@@ -17,7 +17,10 @@ JSON = "application/json;charset=utf-8"
 
 
 class Refusal(Exception):
-    """An error answer. `body` is merged into the envelope, which adds `status` and `correlationId`."""
+    """An error answer. `body` is merged into the envelope, which adds `status` and `correlationId`.
+
+    With `html` that page is the whole answer, as when something in front of the API gives it.
+    """
 
     def __init__(
         self,
@@ -26,14 +29,22 @@ class Refusal(Exception):
         category: str | None = None,
         *,
         headers: Mapping[str, str] | None = None,
+        html: str = "",
         **body: Any,
     ) -> None:
         super().__init__(status, message)
         self.status = status
         self.headers = dict(headers or {})
+        self.html = html
         self.body = {"status": "error", "message": message, "correlationId": "", **body}
         if category is not None:
             self.body["category"] = category
+
+
+def cloudflare(status: int, reason: str) -> str:
+    """The page that Cloudflare, in front of the API, shows in place of an answer."""
+    title = f"api.hubapi.com | {status}: {reason}"
+    return f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>Error {status}</h1></body></html>"
 
 
 def answer(data: Any, status: int = 200) -> Response:
@@ -46,6 +57,8 @@ def no_content() -> Response:
 
 def refused(refusal: Refusal) -> Response:
     """The error envelope, with a correlation id of its own."""
+    if refusal.html:
+        return Response(refusal.html, refusal.status, refusal.headers, "text/html;charset=UTF-8")
     correlation = str(uuid.uuid4())
     body = {**refusal.body, "correlationId": correlation}
     headers = {**refusal.headers, "X-HubSpot-Correlation-Id": correlation}

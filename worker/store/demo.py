@@ -9,8 +9,6 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from worker.store.streams import PUSH
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -28,10 +26,9 @@ def progress(connection: Connection, goal: str, milestones: list[datetime], now:
         text(
             """
         SELECT count(*) FILTER (WHERE complete_at IS NOT NULL) AS done, count(*) AS n
-        FROM stream WHERE name <> :push
+        FROM stream WHERE role = 'pull'
         """
-        ),
-        {"push": PUSH},
+        )
     ).one()
     read = streams.n > 0 and streams.done == streams.n
     if read and not milestones:

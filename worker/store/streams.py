@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -12,8 +13,15 @@ from sqlalchemy import Connection, text
 from connectors.port import Cursor
 from worker.store.database import as_json
 
-PUSH = "push"
-"""The stream of writes: one writer a CRM account, so that two writes of one record cannot overtake each other."""
+PUSH, CENSUS = "push", "census"
+"""The stream of writes (one writer a CRM account, so that two writes of one record cannot overtake each other), and the
+nightly count of what a CRM has."""
+
+
+class Role(StrEnum):
+    PULL = "pull"
+    PUSH = "push"
+    CENSUS = "census"
 
 
 class LeaseLost(Exception):
@@ -42,31 +50,32 @@ class StreamStatus:
     problem: str | None
 
 
-def ensure(connection: Connection, streams: Iterable[tuple[str, str]], now: datetime) -> None:
-    """Make a row for each (source, name) that has none."""
+def ensure(connection: Connection, streams: Iterable[tuple[str, str, Role, datetime]]) -> None:
+    """Make a row for each (source, name, role, first due) that has none."""
     connection.execute(
         text("""
-        INSERT INTO stream (source, name, due_at, complete_due_at)
-        SELECT source, name, :now, :now FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS s (source text, name text)
+        INSERT INTO stream (source, name, role, due_at, complete_due_at)
+        SELECT source, name, role, due_at, due_at FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS s (
+            source text, name text, role text, due_at timestamptz)
         ORDER BY source, name
         ON CONFLICT DO NOTHING
         """),
-        {"rows": as_json({"source": s, "name": n} for s, n in streams), "now": now},
+        {"rows": as_json({"source": s, "name": n, "role": r, "due_at": d} for s, n, r, d in streams)},
     )
 
 
-def due(connection: Connection, sources: Sequence[str], now: datetime) -> Sequence[tuple[str, str]]:
-    """The pull streams of these sources whose time has come and that nobody holds."""
+def due(connection: Connection, sources: Sequence[str], now: datetime) -> Sequence[tuple[str, str, Role]]:
+    """The streams of these sources (those of writes aside) whose time has come and that nobody holds."""
     rows = connection.execute(
         text("""
-        SELECT source, name FROM stream
-        WHERE source = ANY(:sources) AND name <> :push AND least(due_at, complete_due_at) <= :now
+        SELECT source, name, role FROM stream
+        WHERE source = ANY(:sources) AND role <> 'push' AND least(due_at, complete_due_at) <= :now
           AND (lease_until IS NULL OR lease_until <= :now)
         ORDER BY least(due_at, complete_due_at)
         """),
-        {"sources": list(sources), "push": PUSH, "now": now},
+        {"sources": list(sources), "now": now},
     )
-    return [(row.source, row.name) for row in rows]
+    return [(row.source, row.name, Role(row.role)) for row in rows]
 
 
 def take(
@@ -100,11 +109,11 @@ def hold(connection: Connection, lease: Lease, now: datetime, length: timedelta)
         raise LeaseLost(f"{lease.source}/{lease.name}: epoch {lease.epoch} is no longer the owner's")
 
 
-def store_cursor(connection: Connection, lease: Lease, cursor: Cursor) -> None:
+def store_cursor(connection: Connection, lease: Lease, cursor: Cursor | None) -> None:
     """Move the cursor; in the transaction that stores what was read, after `hold`."""
     connection.execute(
         text("UPDATE stream SET cursor = CAST(:cursor AS jsonb) WHERE source = :source AND name = :name"),
-        {"cursor": as_json(cursor), "source": lease.source, "name": lease.name},
+        {"cursor": None if cursor is None else as_json(cursor), "source": lease.source, "name": lease.name},
     )
 
 
@@ -152,10 +161,10 @@ def loading(connection: Connection, sources: Sequence[str]) -> bool:
     return bool(
         connection.execute(
             text("""
-            SELECT EXISTS (SELECT FROM stream WHERE source = ANY(:sources) AND name <> :push
+            SELECT EXISTS (SELECT FROM stream WHERE source = ANY(:sources) AND role = 'pull'
                            AND complete_at IS NULL AND problem IS NULL)
             """),
-            {"sources": list(sources), "push": PUSH},
+            {"sources": list(sources)},
         ).scalar_one()
     )
 
@@ -164,8 +173,7 @@ def status(connection: Connection) -> Sequence[StreamStatus]:
     rows = connection.execute(
         text("""
         SELECT source, name, complete_at, succeeded_at, due_at, attempts, problem_code, problem
-        FROM stream ORDER BY source, name = :push, name
-        """),
-        {"push": PUSH},
+        FROM stream ORDER BY source, array_position(ARRAY['pull', 'push', 'census'], role), name
+        """)
     )
     return [StreamStatus(*row) for row in rows]

@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 
 from connectors.port import Stream
 from worker.store import ledger, people, scores, streams
+from worker.store.streams import Role
+from worker.sync.reconcile import CENSUS_EVERY
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +30,20 @@ class Rescore:
     partition: int
 
 
-WakeUp = Pull | Push | Rescore
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    source: str
 
 
 def register(connection: Connection, sources: Mapping[str, Sequence[Stream]], now: datetime) -> None:
     """Make sure that every configured stream has its row."""
-    rows = [(source, stream.name) for source, its in sources.items() for stream in its]
-    streams.ensure(connection, [*rows, *((source, streams.PUSH) for source in sources)], now)
+    rows = [(source, stream.name, Role.PULL, now) for source, its in sources.items() for stream in its]
+    for source in sources:
+        rows += [(source, streams.PUSH, Role.PUSH, now), (source, streams.CENSUS, Role.CENSUS, now + CENSUS_EVERY)]
+    streams.ensure(connection, rows)
+
+
+WakeUp = Pull | Push | Reconcile | Rescore
 
 
 def plan(
@@ -47,8 +56,8 @@ def plan(
 ) -> Iterator[WakeUp]:
     """Everything that is due at `now`; the score history gets its partitions in passing."""
     scores.ensure_partitions(connection, now)
-    for source, stream in streams.due(connection, sources, now):
-        yield Pull(source, stream)
+    for source, stream, role in streams.due(connection, sources, now):
+        yield Reconcile(source) if role is Role.CENSUS else Pull(source, stream)
     if not streams.loading(connection, sources):
         for partition in people.due_partitions(connection, scale, partitions, now):
             yield Rescore(partition)

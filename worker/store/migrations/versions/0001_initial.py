@@ -12,10 +12,11 @@ branch_labels = None
 depends_on = None
 
 TABLES = """
--- Who polls what, and how far it is known to have read. `push` is a stream too: one writer a CRM account.
+-- Who reads what, and how far it is known to have read. Writing and the nightly census are streams too.
 CREATE TABLE stream (
     source          text NOT NULL,
     name            text NOT NULL,
+    role            text NOT NULL CHECK (role IN ('pull', 'push', 'census')),
     cursor          jsonb,
     epoch           bigint NOT NULL DEFAULT 0,       -- fencing: a stale owner's epoch is lower than the row's
     owner           text,
@@ -136,6 +137,14 @@ CREATE TABLE person (
 CREATE INDEX person_dirty ON person (dirty_at) WHERE dirty_at IS NOT NULL;
 CREATE INDEX person_due ON person (due_at);
 
+-- The rows that a CRM has, while they are being counted.
+CREATE TABLE census (
+    source text NOT NULL,
+    object text NOT NULL,
+    key    text NOT NULL,
+    PRIMARY KEY (source, object, key)
+);
+
 -- What replayed streams must not bring back. Digests, not identifiers.
 CREATE TABLE erasure (
     digest    bytea PRIMARY KEY,
@@ -231,7 +240,7 @@ CREATE INDEX ledger_subject ON ledger (subject_id, id DESC);
 
 NAMES = (
     "ledger, transition, score_history, score, rules, policy, erasure, person, outcome_change, outcome_person, "
-    "outcome, claim, activity, attribute, record, subject, stream"
+    "outcome, census, claim, activity, attribute, record, subject, stream"
 )
 
 
