@@ -28,9 +28,7 @@ class Allowance:
 
     def left(self, share: float, own_share: float) -> int:
         """Calls until everyone's use reaches `share`, or ours `own_share`, of the limit; never negative."""
-        return max(
-            0, min(math.floor(self.limit * share) - self.used, math.floor(self.limit * own_share) - self.own)
-        )
+        return max(0, min(math.floor(self.limit * share) - self.used, math.floor(self.limit * own_share) - self.own))
 
     def pace(self, every: timedelta, streams: int, share: float, own_share: float) -> timedelta:
         """How often each of `streams` can be polled, one call a time: `every` where the day allows it, else less often.

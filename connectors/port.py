@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -91,10 +91,16 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The CRM's daily allowance as it was last told to us. Calls, not records."""
+    """The CRM's daily allowance as it was last told to us. Calls, not records; everyone's, and `own` of them ours.
+
+    `parked` are the lanes that wait for the day to go on, the first of them until `resumes_at`.
+    """
 
     used: int
     limit: int
+    own: int = 0
+    resumes_at: datetime | None = None
+    parked: tuple[str, ...] = ()
 
 
 class Crm(Protocol):

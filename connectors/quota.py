@@ -202,11 +202,21 @@ class _Told:
     ends: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """Our calls of the day as this process last heard of them, and when (microseconds since 1970)."""
+
+    calls: int
+    at: int
+
+
 class RedisGate:
     """A gate shared through Redis.
 
     When Redis is lost its counters are too: a window counts as full until it has passed, a day as the CRM last told it
-    to the process that asks. While Redis cannot be reached each process keeps to a tenth of the bucket's rate.
+    to the process that asks, our part of it as that process last counted it. A process that has heard of neither hears
+    of the day with its first answer; ours then counts from none, within what the CRM says of everyone's. While Redis
+    cannot be reached each process keeps to a tenth of the bucket's rate.
     """
 
     def __init__(
@@ -223,6 +233,7 @@ class RedisGate:
         self._sleep = sleep
         self._script = redis.register_script(_ENTER)
         self._told = {source: _Told(0, budget.daily or 0) for source, budget in budgets.items()}
+        self._ours = dict.fromkeys(budgets, _Ours(0, 0))
         self._narrowed: dict[tuple[str, str], int] = {}
         self._next_alone: dict[tuple[str, str], float] = {}
         self._alone_until = 0.0
@@ -236,7 +247,7 @@ class RedisGate:
             if verdict == 0:
                 return
             if verdict == 2:
-                until = datetime.fromtimestamp(rest[0] / 1e6, UTC)
+                until = _instant(rest[0])
                 raise QuotaExhausted(
                     source, f"the share of the day for {lane} calls is spent; it goes on at {until:%F %T} UTC", until
                 )
@@ -266,10 +277,59 @@ class RedisGate:
     def spent(self, source: str) -> Quota | None:
         """The account's day as any process last heard of it; None when nobody has, or Redis cannot tell."""
         try:
-            used, limit, told = self._redis.hmget(self._account(source), "used", "limit", "told")
+            day = self._day(source)
+            waits = self._redis.hmget(self._account(source), *(f"until:{lane}" for lane in Lane)) if day else ()
         except RedisError:
             return None
-        return Quota(int(used), int(limit)) if used and limit and told else None
+        if day is None:
+            return None
+        until = {lane: _instant(int(at)) for lane, at in zip(Lane, waits, strict=True) if at}
+        parked = {lane: at for lane, at in until.items() if at > day.now}
+        return Quota(
+            day.used, day.limit, day.own, min(parked.values(), default=None), tuple(lane.value for lane in parked)
+        )
+
+    def pace(self, source: str, every: timedelta, streams: int) -> timedelta:
+        """How often to poll each of `streams`: `every`, or what the account's day allows where that is less often.
+
+        `every` while nothing is known of the day. Never raises.
+        """
+        budget, day = self._budgets[source], self._reached(lambda: self._day(source))
+        if day is None and budget.daily is not None:
+            day = Allowance(budget.daily, 0, 0, datetime.now(UTC))
+        if day is None:
+            return every
+        return day.pace(every, streams, budget.shares[Lane.INBOUND], budget.own_share(Lane.INBOUND))
+
+    def forecast(self, source: str, rows_left: int, rows_per_call: int) -> datetime | None:
+        """When a backfill of so many rows will be through, if calls are what it waits for. None while nothing is known.
+
+        It is the earliest possible: the quickest bucket, others' use as it is, every call the backfill's own.
+        """
+        budget, day = self._budgets[source], self._reached(lambda: self._day(source))
+        if day is None:
+            return None
+        per_second = max(window.limit / window.per.total_seconds() for window in budget.windows.values())
+        per_second *= ROOM[Lane.BACKFILL]
+        calls = math.ceil(rows_left / rows_per_call)
+        return day.end_of(calls, per_second, budget.shares[Lane.BACKFILL], budget.own_share(Lane.BACKFILL))
+
+    def _day(self, source: str) -> Allowance | None:
+        """The day as it stands in Redis, without a call of the CRM; None before anybody heard of it."""
+        account = self._account(source)
+        seconds, micros = self._redis.time()
+        held = self._redis.hmget(account, "used", "limit", "end", "told")
+        used, limit, end, told = (int(number or 0) for number in held)
+        if not limit or not told:
+            return None
+        now, ends = _instant(seconds * 1_000_000 + micros), _instant(end) if end else None
+        over = now >= (ends or _instant(told) + DAY)
+        if ends is not None and over:
+            ends += DAY * math.ceil((now - ends + timedelta(microseconds=1)) / DAY)
+        first = ((ends or now) - DAY - _EPOCH) // HOUR
+        made: Mapping[Any, Any] = self._redis.hgetall(_ours(account))
+        own = sum(int(calls) for hour, calls in made.items() if int(hour) >= first)
+        return Allowance(limit, 0 if over else used, own, now, ends)
 
     def _account(self, source: str) -> str:
         return f"{self._prefix}:{{{source}}}"  # the braces keep an account on one node of a Redis cluster
@@ -288,22 +348,28 @@ class RedisGate:
         answer = self._reached(lambda: self._run(source, bucket, lane, cost))
         return self._alone(source, bucket, lane, cost) if answer is None else answer
 
-    def _run(self, source: str, bucket: str, lane: Lane, cost: int) -> Any:
-        budget, told = self._budgets[source], self._told[source]
+    def _run(self, source: str, bucket: str, lane: Lane, cost: int) -> Sequence[int]:
+        budget, told, ours = self._budgets[source], self._told[source], self._ours[source]
         window = budget.windows[bucket]
         limit = min(window.limit, self._narrowed.get((source, bucket), window.limit))  # Redis may have lost it
         account = self._account(source)
         per, probe = (int(span / timedelta(microseconds=1)) for span in (window.per, PROBE_EVERY))
-        return self._script(
-            keys=[account, f"{account}:{bucket}"],
-            args=[bucket, limit, per, probe, cost, budget.shares[lane], told.used, told.limit, told.ends],
-        )
+        verdict, until, own, now = self._script(
+            keys=[account, f"{account}:{bucket}", _ours(account)],
+            args=[
+                bucket, limit, per, probe, cost, budget.shares[lane], budget.own_share(lane), lane.value,
+                told.used, told.limit, told.ends, ours.calls, ours.at, ROOM[lane],
+            ],
+        )  # fmt: skip
+        self._ours[source] = _Ours(own, now)
+        return verdict, until
 
     def _alone(self, source: str, bucket: str, lane: Lane, cost: int) -> tuple[int, ...]:
         """The verdict without Redis: a tenth of the rate, so that a few processes together still keep the limit."""
-        budget, told = self._budgets[source], self._told[source]
+        budget, told, ours = self._budgets[source], self._told[source], self._ours[source]
         clock, now = time.monotonic(), math.floor(time.time() * 1e6)
-        if told.limit and told.used + cost > math.floor(told.limit * budget.shares[lane]):
+        day = Allowance(told.limit, told.used, ours.calls, _instant(now))
+        if told.limit and cost > day.left(budget.shares[lane], budget.own_share(lane)):
             return 2, (told.ends if told.ends > now else now + int(PROBE_EVERY / timedelta(microseconds=1)))
         due = self._next_alone.get((source, bucket), clock)
         if due > clock:
@@ -311,4 +377,17 @@ class RedisGate:
         window = budget.windows[bucket]
         self._next_alone[source, bucket] = clock + cost * 10 * window.per.total_seconds() / window.limit
         self._told[source] = replace(told, used=told.used + cost)
+        self._ours[source] = _Ours(ours.calls + cost, now)
         return (0,)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _instant(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def _ours(account: str) -> str:
+    """Where our calls by the hour are counted."""
+    return f"{account}/own"

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sandbox.clock import aware
+from sandbox.profiles import CALM, NAMES
 from sandbox.serve import CannotStart, Options, run
 
 
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         salesforce_port=given.salesforce_port,
         hubspot_port=given.hubspot_port,
         visibility=timedelta(seconds=given.visibility),
+        profile=given.profile,
     )
     try:
         run(options)
@@ -47,6 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hubspot-port", type=_port, default=0, help="0 (default): last time's, else any free one")
     parser.add_argument(
         "--visibility", type=_seconds, default=0.0, metavar="SECONDS", help="delay until queries see it"
+    )
+    parser.add_argument(
+        "--profile", choices=NAMES, default=CALM, help="hostile: everything CRMs do to clients, at once"
     )
     return parser
 

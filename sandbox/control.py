@@ -1,4 +1,4 @@
-"""Routes under /sandbox/ that both practice CRMs share: faults, clock and health."""
+"""Routes under /sandbox/ that both practice CRMs share: faults, profile, clock and health."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from starlette.routing import Route
 
 from sandbox.clock import Clock
 from sandbox.faults import Faults
+from sandbox.profiles import Profile
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def control_routes(clock: Clock, faults: Faults, *, crm: str) -> list[Route]:
-    """Routes for one server. The clock is shared by both servers, the faults are this server's own."""
+def control_routes(clock: Clock, faults: Faults, profile: Profile, *, crm: str) -> list[Route]:
+    """Routes for one server. The clock is shared by both servers, faults and profile are this server's own."""
 
     def shown_clock() -> dict[str, Any]:
         return {"now": clock.now().isoformat(), "held": clock.held, "offset": clock.offset.total_seconds()}
@@ -30,7 +31,7 @@ def control_routes(clock: Clock, faults: Faults, *, crm: str) -> list[Route]:
         return JSONResponse(faults.describe())
 
     async def add_faults(request: Request) -> Response:
-        rules = await _body(request)
+        rules = await json_body(request)
         if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
             raise ValueError("the body must be a list of fault rules")
         faults.add(rules)
@@ -40,11 +41,21 @@ def control_routes(clock: Clock, faults: Faults, *, crm: str) -> list[Route]:
         faults.clear()
         return Response(status_code=204)
 
+    async def read_profile(request: Request) -> Response:
+        return JSONResponse(profile.describe())
+
+    async def set_profile(request: Request) -> Response:
+        order = await json_body(request)
+        if not isinstance(order, dict) or "name" not in order or set(order) - {"name", "seed"}:
+            raise ValueError('the body must hold "name" (calm or hostile) and may hold "seed" (a whole number)')
+        profile.apply(str(order["name"]), int(order.get("seed", 0)))
+        return JSONResponse(profile.describe())
+
     async def read_clock(request: Request) -> Response:
         return JSONResponse(shown_clock())
 
     async def set_clock(request: Request) -> Response:
-        order = await _body(request)
+        order = await json_body(request)
         if not isinstance(order, dict) or not order or set(order) - {"hold", "advance"}:
             raise ValueError('the body must hold "hold" (ISO instant or null), "advance" (seconds), or both')
         if "hold" in order:
@@ -59,14 +70,16 @@ def control_routes(clock: Clock, faults: Faults, *, crm: str) -> list[Route]:
     return [
         Route("/sandbox/health", health, methods=["GET"]),
         Route("/sandbox/faults", read_faults, methods=["GET"]),
-        Route("/sandbox/faults", _refusing(add_faults), methods=["POST"]),
+        Route("/sandbox/faults", refusing(add_faults), methods=["POST"]),
         Route("/sandbox/faults", clear_faults, methods=["DELETE"]),
+        Route("/sandbox/profile", read_profile, methods=["GET"]),
+        Route("/sandbox/profile", refusing(set_profile), methods=["POST"]),
         Route("/sandbox/clock", read_clock, methods=["GET"]),
-        Route("/sandbox/clock", _refusing(set_clock), methods=["POST"]),
+        Route("/sandbox/clock", refusing(set_clock), methods=["POST"]),
     ]
 
 
-def _refusing(endpoint: Endpoint) -> Endpoint:
+def refusing(endpoint: Endpoint) -> Endpoint:
     """Turn a refused order into a 400 that says why."""
 
     async def wrapped(request: Request) -> Response:
@@ -78,7 +91,8 @@ def _refusing(endpoint: Endpoint) -> Endpoint:
     return wrapped
 
 
-async def _body(request: Request) -> Any:
+async def json_body(request: Request) -> Any:
+    """The parsed body. Raises `ValueError`."""
     try:
         return orjson.loads(await request.body())
     except orjson.JSONDecodeError as problem:

@@ -14,8 +14,8 @@ from sandbox.faults import Faults
 CALM, HOSTILE = "calm", "hostile"
 NAMES = (CALM, HOSTILE)
 
-Bite = Callable[[bool, int], None]
-"""`bite(on, seed)`: switch the CRM's own misbehaviour on, drawing from `seed`, or off."""
+Bite = Callable[[bool], None]
+"""`bite(on)`: switch the misbehaviour of the CRM's own API on, or off again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Profile:
         self._faults.clear()
         if hostile:
             self._faults.add([{**rule, "seed": seed + number} for number, rule in enumerate(self._bites.rules)])
-        self._bites.bite(hostile, seed)
+        self._bites.bite(hostile)
         self._name, self._seed = name, seed
 
     def describe(self) -> dict[str, Any]:

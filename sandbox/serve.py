@@ -15,15 +15,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from sandbox.clock import Clock
+from sandbox.hubspot import hostile as hubspot_hostile
 from sandbox.hubspot.app import build_app as build_hubspot
 from sandbox.hubspot.portal import Portal
 from sandbox.hubspot.settings import ALL_SCOPES, HubspotServer
+from sandbox.profiles import CALM, Bites
+from sandbox.salesforce import hostile as salesforce_hostile
 from sandbox.salesforce.app import build_app as build_salesforce
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.settings import SalesforceServer
@@ -58,6 +62,7 @@ class Options:
     salesforce_port: int = 0
     hubspot_port: int = 0
     visibility: timedelta = timedelta(0)
+    profile: str = CALM
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +175,18 @@ async def _serve(
     tls = certificates(directory)
     accounts = _accounts(directory, ports)
     context = tls.server_context()
+    apps = {
+        "salesforce": build_salesforce(stores.org, accounts.salesforce),
+        "hubspot": build_hubspot(stores.portal, accounts.hubspot),
+    }
+    bites = {
+        "salesforce": Bites(salesforce_hostile.RULES, partial(salesforce_hostile.bite, stores.org)),
+        "hubspot": Bites(hubspot_hostile.RULES, partial(hubspot_hostile.bite, stores.portal)),
+    }
+    listeners = {"salesforce": salesforce, "hubspot": hubspot}
+    under: dict[str, Any] = {"profile": options.profile, "seed": options.seed}
     servers = [
-        (make_server("salesforce", build_salesforce(stores.org, accounts.salesforce), clock, context), salesforce),
-        (make_server("hubspot", build_hubspot(stores.portal, accounts.hubspot), clock, context), hubspot),
+        (make_server(crm, app, clock, context, bites[crm], **under), listeners[crm]) for crm, app in apps.items()
     ]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -238,6 +252,7 @@ def _accounts(directory: Path, ports: Mapping[str, int]) -> Accounts:
     urls = {crm: f"https://localhost:{port}" for crm, port in ports.items()}
     salesforce = SalesforceServer(
         base_url=urls["salesforce"],
+        other_url=f"https://127.0.0.1:{ports['salesforce']}",
         consumer_key=keys["consumer_key"],
         consumer_secret=keys["consumer_secret"],
         jwt_public_key_pem=signing_key(private_key),

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from sandbox.clock import Clock
 from sandbox.control import control_routes
 from sandbox.faults import TRANSPORT, FaultMiddleware, Faults
+from sandbox.profiles import CALM, Bites, Profile
 
 
 class Connection(HttpToolsProtocol):
@@ -35,10 +36,21 @@ class Server(uvicorn.Server):
         yield
 
 
-def make_server(crm: str, vendor: ASGIApp, clock: Clock, context: ssl.SSLContext) -> Server:
-    """A server of `vendor` that has yet to be started, with faults of its own."""
+def make_server(
+    crm: str,
+    vendor: ASGIApp,
+    clock: Clock,
+    context: ssl.SSLContext,
+    bites: Bites,
+    *,
+    profile: str = CALM,
+    seed: int = 0,
+) -> Server:
+    """A server of `vendor` that has yet to be started, with faults of its own, under the named profile."""
     faults = Faults()
-    app = Starlette(routes=[*control_routes(clock, faults, crm=crm), Mount("/", app=vendor)])
+    under = Profile(bites, faults)
+    under.apply(profile, seed)
+    app = Starlette(routes=[*control_routes(clock, faults, under, crm=crm), Mount("/", app=vendor)])
     config = uvicorn.Config(
         Dated(FaultMiddleware(app, faults), clock),
         http=Connection,

@@ -48,7 +48,8 @@ class Session:
         self._bearer = open_bearer(settings, tokens, self._token_call, self._failure)
         self._account: Account | None = None
         self._account_asked = False
-        self._ahead = timedelta(0)
+        self.ahead = timedelta(0)
+        self._skew = settings.timings.skew
 
     def get(self, path: str, query: Query = (), *, lane: Lane) -> Any:
         return self._call("GET", path, query, None, lane, "general")
@@ -69,8 +70,17 @@ class Session:
         return self._account
 
     def now(self) -> datetime:
-        """HubSpot's time, by the `Date` of its last answer: windows are cut from stamps of its clock, not of ours."""
-        return datetime.now(UTC) + self._ahead
+        """HubSpot's time, by the `Date` of its last answer: windows are cut from stamps of its clock, not of ours.
+
+        At most `skew` ahead of ours: a `Date` that runs ahead of the truth would move a cursor past rows that are yet
+        to be written. One that lags moves it less far, which loses nothing.
+        """
+        return datetime.now(UTC) + min(self.ahead, self._skew)
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether HubSpot's clock and this machine's differ by more than `skew`."""
+        return abs(self.ahead) > self._skew
 
     def now_ms(self) -> int:
         return millis(self.now())
@@ -115,7 +125,7 @@ class Session:
         """Search answers carry no such headers, OAuth apps' answers none of the day."""
         headers = {name.lower(): value for name, value in answer.headers.items()}
         with suppress(KeyError, ValueError, TypeError):  # without a readable one the last stands
-            self._ahead = parsedate_to_datetime(headers["date"]) - datetime.now(UTC)
+            self.ahead = parsedate_to_datetime(headers["date"]) - datetime.now(UTC)
         limit = _number(headers.get("x-hubspot-ratelimit-daily"))
         remaining = _number(headers.get("x-hubspot-ratelimit-daily-remaining"))
         if limit and remaining is not None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 
-from connectors.quota import DEFAULT_SHARES, Budget, Lane, Window
+from connectors.quota import DEFAULT_OWN, DEFAULT_SHARES, Budget, Lane, Window
 from connectors.records import ActivityKind, ScoreField
 from connectors.secret import SecretRef
 
@@ -61,7 +61,10 @@ class KindPattern(_Model):
 
 
 class Timings(_Model):
-    """When to look, and how late HubSpot's search index may be (seen: seconds as a rule, minutes at times)."""
+    """When to look, and how late HubSpot's search index may be (seen: seconds as a rule, minutes at times).
+
+    `overlap` and `settle` are the complete tier's: the fast one looks from the complete read's end up to now.
+    """
 
     every: timedelta = timedelta(seconds=30)
     every_slow: timedelta = Field(default=timedelta(hours=1), description="how often to look for removed records")
@@ -70,6 +73,10 @@ class Timings(_Model):
     sweep: timedelta = Field(default=timedelta(hours=1), description="every window is read once more this much later")
     history: timedelta = Field(
         default=timedelta(days=365), description="how far back the first load of e-mail events goes"
+    )
+    skew: timedelta = Field(
+        default=timedelta(minutes=5),
+        description="HubSpot's clock is believed to be ahead of this machine's by so much at most",
     )
     schema_age: timedelta = Field(
         default=timedelta(minutes=15), description="how long property definitions are trusted"
@@ -121,6 +128,9 @@ class HubspotSettings(_Model):
         250_000, description="assumed until HubSpot tells it; null for an OAuth app"
     )
     daily_shares: Mapping[Lane, Annotated[float, Field(gt=0, le=1)]] = DEFAULT_SHARES
+    daily_own: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=DEFAULT_OWN, description="share of the day's calls that Leadgauge makes at most"
+    )
 
     @field_validator("fields", mode="before")
     @classmethod
@@ -152,4 +162,4 @@ class HubspotSettings(_Model):
         """
         general = Window(max(1, math.floor(self.calls_per_10_seconds * BURST_SHARE / 10)))
         windows = {"general": general, "search": Window(1, timedelta(seconds=1) / self.searches_per_second)}
-        return Budget(windows, self.daily_calls, self.daily_shares)
+        return Budget(windows, self.daily_calls, self.daily_shares, self.daily_own)

@@ -2,13 +2,16 @@
 
 HubSpot indexes late: a row can turn up in the middle of a range that was read already, seconds later as a rule and
 minutes at times. So the complete read stops `settle` behind now, begins `overlap` before the last one's end, and every
-stretch of time is read once more when it is `sweep` old. Times are epoch milliseconds of HubSpot's own clock.
+stretch of time is read once more when it is `sweep` old. The fast read begins where the complete one ended, without
+overlap: a row that the index shows late waits for the next complete read. Times are epoch milliseconds of HubSpot's own
+clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -94,7 +97,8 @@ def due(place: Place, timings: Timings, tier: Tier) -> Window:
     window = place.window
     if window is not None and (window.reason is Reason.FAST) is (tier is Tier.FAST):
         return window
-    return Window(reason, place.read_to - timings.overlap // MILLISECOND)
+    overlap = timedelta(0) if tier is Tier.FAST else timings.overlap
+    return Window(reason, place.read_to - overlap // MILLISECOND)
 
 
 def end(place: Place, window: Window, now: int, timings: Timings) -> int:

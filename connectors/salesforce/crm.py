@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from connectors.port import Cursor, Page, Problem, Quota, Stream, Tier
+from connectors.port import Census, Cursor, Page, Problem, Quota, Stream, Tier
 from connectors.quota import Gate
 from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteResult
+from connectors.salesforce.census import Register
 from connectors.salesforce.check import Check
+from connectors.salesforce.facts import Assembly
 from connectors.salesforce.pull import Reader
 from connectors.salesforce.push import PUSH_SIZE, Writer
 from connectors.salesforce.session import Session
@@ -25,7 +27,9 @@ class SalesforceCrm:
     def __init__(self, settings: SalesforceSettings, session: Session) -> None:
         self._settings = settings
         self._session = session
-        self._reader = Reader(settings, session)
+        assembly = Assembly(settings, session)
+        self._reader = Reader(settings, session, assembly)
+        self._register = Register(settings, session, assembly)
         self._writer = Writer(settings, session)
 
     @property
@@ -45,6 +49,16 @@ class SalesforceCrm:
 
     def pull(self, stream: str, cursor: Cursor | None, tier: Tier) -> Page:
         return self._reader.pull(stream, cursor, tier)
+
+    @property
+    def objects(self) -> Sequence[str]:
+        return self._register.objects
+
+    def census(self, object: str, cursor: Cursor | None) -> Census:
+        return self._register.census(object, cursor)
+
+    def fetch(self, refs: Sequence[RecordRef]) -> Page:
+        return self._register.fetch(refs)
 
     def push(self, writes: Sequence[FieldWrite]) -> Sequence[WriteResult]:
         return self._writer.push(writes)

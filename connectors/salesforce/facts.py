@@ -29,7 +29,14 @@ class Facts:
 
     def page(self, place: Place, *, done: bool, backfill: bool) -> Page:
         return Page(
-            place.cursor(), done, self.leads, self.accounts, self.activities, self.outcomes, self.deletions, backfill=backfill,
+            cursor=place.cursor(),
+            done=done,
+            leads=self.leads,
+            accounts=self.accounts,
+            activities=self.activities,
+            outcomes=self.outcomes,
+            deletions=self.deletions,
+            backfill=backfill,
         )
 
 

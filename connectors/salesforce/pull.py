@@ -52,10 +52,10 @@ BLIND_LAG = timedelta(minutes=10)
 class Reader:
     """Pulls the streams of one org."""
 
-    def __init__(self, settings: SalesforceSettings, session: Session) -> None:
+    def __init__(self, settings: SalesforceSettings, session: Session, assembly: Assembly) -> None:
         self._settings = settings
         self._session = session
-        self._assembly = Assembly(settings, session)
+        self._assembly = assembly
         objects = [object for name, object in OBJECTS.items() if name not in settings.without]
         self._purges = Purges(settings.name, session, objects)
         self.streams = tuple(stream for stream in STREAMS if stream.name not in settings.without)

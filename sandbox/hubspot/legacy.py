@@ -56,9 +56,11 @@ def submissions(call: Call) -> Response:
     """Newest first. No contact id: the e-mail address among the values says who it was."""
     form = _known_form(call)
     limit = call.whole("limit", SUBMISSIONS_PAGE, SUBMISSIONS_MOST)
-    start, newest = _offset(call, "after"), form.submissions[::-1]
-    body: dict[str, Any] = {"results": [_submission(sent) for sent in newest[start : start + limit]]}
-    if start + limit < len(newest):
+    start, held = _offset(call, "after"), form.submissions
+    stop = max(0, len(held) - start)
+    newest = reversed(held[max(0, stop - limit) : stop])
+    body: dict[str, Any] = {"results": [_submission(sent) for sent in newest]}
+    if start + limit < len(held):
         body["paging"] = call.next_page(start + limit)
     return answer(body)
 

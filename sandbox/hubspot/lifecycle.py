@@ -55,6 +55,30 @@ def deal_write(
     return values
 
 
+def merge_values(schema: Schema, first: Record, second: Record, at: int) -> dict[str, str]:
+    """What a merge sets besides: every old id, the furthest stage, and for contacts all their addresses."""
+    held = [
+        record.values["hs_merged_object_ids"] for record in (first, second) if "hs_merged_object_ids" in record.values
+    ]
+    values = {"hs_merged_object_ids": ";".join([*held, str(first.id), str(second.id)])}
+    stages = [record.values["lifecyclestage"] for record in (first, second) if "lifecyclestage" in record.values]
+    if stage := furthest_stage(schema, stages):
+        values["lifecyclestage"] = stage
+    if first.kind.name == "contacts":
+        old = [record.values.get("hs_calculated_merged_vids") for record in (first, second)]
+        new = [f"{record.id}:{at}" for record in (first, second)]
+        values["hs_calculated_merged_vids"] = ";".join([*filter(None, old), *new])
+        addresses = [
+            address
+            for record in (first, second)
+            for address in (record.values.get("email"), *record.values.get("hs_additional_emails", "").split(";"))
+            if address
+        ]
+        if len(addresses) > 1:
+            values["hs_additional_emails"] = ";".join(addresses[1:])
+    return values
+
+
 def activity_roll_up(contact: Record, activity: Record) -> dict[str, str]:
     """The contact's calculated properties after `activity` was logged on it."""
     kind = activity.kind.name

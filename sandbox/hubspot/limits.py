@@ -55,7 +55,8 @@ class Meter:
         self._searches = Window(SECOND)
         self._day: object = None
         self._today = 0
-        self._refused = 0
+        self.refused = 0
+        """Calls answered with a 429, ever."""
 
     @property
     def limits(self) -> Limits:
@@ -103,7 +104,7 @@ class Meter:
         if limit is not None:
             if self._searches.used(now) >= limit:
                 named = self._policy("SECONDLY", f"crm:search:oauth:{self._settings.app_id}")
-                raise self._refusal("secondly", 1, **({"category": "RATE_LIMITS"} if self._refused % 2 else named))
+                raise self._refusal("secondly", 1, **({"category": "RATE_LIMITS"} if self.refused % 2 else named))
             self._searches.take(now)
         return {}
 
@@ -127,6 +128,6 @@ class Meter:
         return {"errorType": "RATE_LIMIT", "policyName": name, "groupName": group}
 
     def _refusal(self, limit: str, seconds: int, **body: Any) -> Refusal:
-        self._refused += 1
-        told = {"Retry-After": str(seconds)} if seconds and self._refused % 3 == 2 else {}
+        self.refused += 1
+        told = {"Retry-After": str(seconds)} if seconds and self.refused % 3 == 2 else {}
         return Refusal(429, f"You have reached your {limit} limit.", headers=told, **body)

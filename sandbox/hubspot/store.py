@@ -184,7 +184,7 @@ class RecordStore:
         stamp = self._stamp(at)
         if first.linked("companies"):
             self._demote(second)
-        values = {**second.values, **first.values, **self._merge_values(first, second, stamp)}
+        values = {**second.values, **first.values, **lifecycle.merge_values(self.schemas[type], first, second, stamp)}
         versions = merged_versions((first, second), values, first.kind.history)
         record = Record(
             first.kind, self._new_id(type), min(first.created, second.created), stamp, first.source,
@@ -417,31 +417,6 @@ class RecordStore:
         for company in record.linked("companies"):
             record.links["companies", company] = _PLAIN[pair]
             self._records["companies"][company].links[record.kind.name, record.id] = _PLAIN[back]
-
-    def _merge_values(self, first: Record, second: Record, at: int) -> dict[str, str]:
-        held = [
-            record.values["hs_merged_object_ids"]
-            for record in (first, second)
-            if "hs_merged_object_ids" in record.values
-        ]
-        values = {"hs_merged_object_ids": ";".join([*held, str(first.id), str(second.id)])}
-        schema = self.schemas[first.kind.name]
-        stages = [record.values["lifecyclestage"] for record in (first, second) if "lifecyclestage" in record.values]
-        if stage := lifecycle.furthest_stage(schema, stages):
-            values["lifecyclestage"] = stage
-        if first.kind.name == "contacts":
-            old = [record.values.get("hs_calculated_merged_vids") for record in (first, second)]
-            new = [f"{record.id}:{at}" for record in (first, second)]
-            values["hs_calculated_merged_vids"] = ";".join([*filter(None, old), *new])
-            addresses = [
-                address
-                for record in (first, second)
-                for address in (record.values.get("email"), *record.values.get("hs_additional_emails", "").split(";"))
-                if address
-            ]
-            if len(addresses) > 1:
-                values["hs_additional_emails"] = ";".join(addresses[1:])
-        return values
 
     def _relink(self, old: Record, new: Record) -> None:
         """Move the links of a merged record to the survivor."""

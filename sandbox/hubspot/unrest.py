@@ -8,6 +8,7 @@ from sandbox.hubspot.catalog import LIFECYCLE_STAGES
 from sandbox.hubspot.marketing import ANALYTICS
 from sandbox.hubspot.portal import Portal
 from sandbox.hubspot.records import Record, Source
+from sandbox.hubspot.schema import TYPES
 
 MOST_AT_ONCE = 500
 MOVED_BY: Source = ("PIPELINE_SETTINGS", "LCS-set-on-Lead-association")
@@ -62,8 +63,10 @@ def move(portal: Portal, record: Record, at: int) -> None:
 def batch_job(portal: Portal, type: str, most: int = 12_000) -> int:
     """Rewrite up to `most` records as they are, all in one millisecond, as month-end jobs do; says how many.
 
-    Raises `KeyError` for an unknown object type.
+    Raises `ValueError` for an unknown object type.
     """
+    if type not in TYPES:
+        raise ValueError(f"object type {type!r} is not among {', '.join(TYPES)}")
     stamp, ids = portal.now_ms(), portal.ids(type)[:most]
     for id_ in ids:
         record = portal.exact(type, str(id_))

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sandbox.salesforce.schema import Field, SObject
+from sandbox.salesforce.table import Row
 
 if TYPE_CHECKING:
     from sandbox.salesforce.org import Org
 
 
+class Sharing(StrEnum):
+    """What the organization-wide default of an object leaves the user of the records that others own."""
+
+    PUBLIC = "public"
+    """Reads and writes all."""
+    READ_ONLY = "read-only"
+    """Reads all, writes its own: Public Read Only, or Private with View All."""
+    PRIVATE = "private"
+    """Reads and writes its own."""
+
+
 class Access:
-    """Names are `Object.Field`. `ungranted` are fields made over the API, hidden until a permission set grants them."""
+    """Names are `Object.Field`. `ungranted` are fields made over the API, hidden until a permission set grants them.
+    `sharing` is by object, public where nothing is said; it concerns objects whose records have an owner."""
 
     def __init__(self, org: Org) -> None:
         self.hidden: set[str] = set()
         self.read_only: set[str] = set()
         self.hidden_objects: set[str] = set()
         self.ungranted: set[str] = set()
+        self.sharing: dict[str, Sharing] = {}
+        self.edits_converted_leads = False
+        self.views_setup = True
         self._org = org
+
+    def shares(self, sobject: SObject, row: Row, *, writing: bool = False) -> bool:
+        """Whether the user sees a record, or may write it; records that it does not own may be out of reach."""
+        sharing = self.sharing.get(sobject.name, Sharing.PUBLIC)
+        if sharing is Sharing.PUBLIC or (sharing is Sharing.READ_ONLY and not writing):
+            return True
+        return "OwnerId" not in sobject.fields or row.get("OwnerId") == self._org.integration_user
 
     def readable(self, sobject: SObject, field: Field) -> bool:
         name = f"{sobject.name}.{field.name}"

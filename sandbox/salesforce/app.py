@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,6 +20,7 @@ from sandbox.salesforce import (
     activity,
     collections,
     composite,
+    controls,
     describe,
     oauth,
     pages,
@@ -47,6 +50,8 @@ def build_app(org: Org, settings: SalesforceServer) -> Starlette:
     queries_in_bulk, ingests = QueryJobs(), IngestJobs()
 
     def limits(call: Call) -> Reply:
+        if not org.access.views_setup:
+            raise ApiError(403, "INSUFFICIENT_ACCESS", "View Setup and Configuration is needed to see the limits")
         return Reply(body=service.quota.as_json(len(queries_in_bulk.jobs)))
 
     service.router = Router(
@@ -76,6 +81,7 @@ def build_app(org: Org, settings: SalesforceServer) -> Starlette:
             *oauth.routes(service),
             *pages.routes(org),
             *activity.routes(org),
+            *controls.routes(org),
             Route("/services/data", versions, methods=["GET"]),
             Route("/services/data/", versions, methods=["GET"]),
             Route("/services/data/{path:path}", data, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]),
@@ -89,11 +95,15 @@ def build_app(org: Org, settings: SalesforceServer) -> Starlette:
 async def _serve(service: Service, request: Request) -> Response:
     """One call to the data API: version, session, quota, then the handler. Every answer tells the usage so far."""
     try:
-        call = await _admitted(service, request)
-        reply = service.router.dispatch(call)
+        with service.running.one():
+            call = await _admitted(service, request)
+            reply = service.router.dispatch(call)
     except ApiError as refusal:
         reply = Reply(refusal.status, refusal.body)
-    return _response(reply, {"Sforce-Limit-Info": service.quota.header})
+    headers = {"Sforce-Limit-Info": service.quota.header}
+    if skew := service.org.behaviour.date_skew:
+        headers["Date"] = format_datetime(service.org.clock.now() + timedelta(seconds=skew), usegmt=True)
+    return _response(reply, headers)
 
 
 async def _admitted(service: Service, request: Request) -> Call:
@@ -107,8 +117,14 @@ async def _admitted(service: Service, request: Request) -> Call:
     if len(str(request.url)) > LONGEST_URI:
         raise ApiError(414, "URI_TOO_LONG", "The URI is too long")
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() not in ("bearer", "oauth") or not service.sessions.is_live(token.strip()):
-        raise ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid")
+    behaviour = service.org.behaviour
+    live = (
+        scheme.lower() in ("bearer", "oauth")
+        and service.is_at_home(request.headers.get("host", ""))
+        and service.sessions.is_live(token.strip(), most_calls=behaviour.calls_per_session)
+    )
+    if behaviour.refusal or not live:
+        raise ApiError(401, "INVALID_SESSION_ID", behaviour.refusal or "Session expired or invalid")
     service.quota.spend()
     return Call(
         service=service,

@@ -6,13 +6,15 @@ import asyncio
 import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from io import StringIO
+from random import Random
 from time import monotonic
 from typing import Any
 
 from sandbox.salesforce import bulk_jobs
 from sandbox.salesforce.bulk_jobs import DELIMITERS, Job, JobState
-from sandbox.salesforce.dml import Saved, Saver, Write, read_fields, target, upsert
+from sandbox.salesforce.dml import Order, Saved, Saver, Write, read_fields, target, upsert
 from sandbox.salesforce.faults import ApiError, RowError
 from sandbox.salesforce.router import Call, Reply, Route, route
 from sandbox.salesforce.schema import SObject
@@ -33,6 +35,8 @@ class IngestJob(Job):
     columns: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
     outcomes: list[tuple[list[str], Saved]] = field(default_factory=list)
+    counted: bool = False
+    """Whether a client was told of the end with counters that lag."""
 
     @property
     def failed(self) -> int:
@@ -94,7 +98,16 @@ class IngestJobs:
         return Reply(body=job.as_json())
 
     def _read(self, call: Call) -> Reply:
-        return Reply(body=bulk_jobs.find(self.jobs, call).as_json())
+        job = bulk_jobs.find(self.jobs, call)
+        body = job.as_json()
+        if call.service.org.behaviour.late_counters and job.state is JobState.JOB_COMPLETE and not job.counted:
+            seen = max(0, len(job.outcomes) - CHUNK)
+            body |= {
+                "numberRecordsProcessed": seen,
+                "numberRecordsFailed": sum(not saved.success for _, saved in job.outcomes[:seen]),
+            }
+            job.counted = True
+        return Reply(body=body)
 
     def _upload(self, call: Call) -> Reply:
         job = bulk_jobs.find(self.jobs, call)
@@ -125,22 +138,37 @@ class IngestJobs:
         job = bulk_jobs.find(self.jobs, call)
         rows = [
             [saved.id or "", "true" if saved.created or job.operation == "insert" else "false", *row]
-            for row, saved in job.outcomes
+            for row, saved in _shuffled(job)
             if saved.success
         ]
-        return bulk_jobs.csv_reply(job.csv([["sf__Id", "sf__Created", *job.columns], *rows]))
+        return _results(call, job, ["sf__Id", "sf__Created", *job.columns], rows)
 
     def _failed(self, call: Call) -> Reply:
         job = bulk_jobs.find(self.jobs, call)
         rows = [
-            [saved.id or _named(job, row), _error(saved.errors[0]), *row] for row, saved in job.outcomes if saved.errors
+            [saved.id or _named(job, row), _error(saved.errors[0]), *row]
+            for row, saved in _shuffled(job)
+            if saved.errors
         ]
-        return bulk_jobs.csv_reply(job.csv([["sf__Id", "sf__Error", *job.columns], *rows]))
+        return _results(call, job, ["sf__Id", "sf__Error", *job.columns], rows)
 
     def _unprocessed(self, call: Call) -> Reply:
         job = bulk_jobs.find(self.jobs, call)
         left = job.rows[len(job.outcomes) :] if job.state not in bulk_jobs.RUNNING else []
-        return bulk_jobs.csv_reply(job.csv([job.columns, *left]) if job.columns else b"")
+        return _results(call, job, job.columns, left)
+
+
+def _results(call: Call, job: IngestJob, columns: list[str], rows: list[list[str]]) -> Reply:
+    """Without rows there is a header or nothing at all: both have been seen."""
+    nothing = not columns or (not rows and call.service.org.behaviour.empty_results)
+    return bulk_jobs.csv_reply(b"" if nothing else job.csv([columns, *rows]))
+
+
+def _shuffled(job: IngestJob) -> list[tuple[list[str], Saved]]:
+    """Chunks are saved in parallel, so the order of the results says nothing; it is the same at every reading."""
+    outcomes = list(job.outcomes)
+    Random(job.id).shuffle(outcomes)
+    return outcomes
 
 
 def _error(error: RowError) -> str:
@@ -172,6 +200,9 @@ async def _process(service: Service, job: IngestJob) -> None:
         for start in range(0, len(job.rows), CHUNK):
             if job.state is not JobState.IN_PROGRESS:
                 return
+            if 0 < org.behaviour.bulk_fails_after * CHUNK <= start:
+                # What was saved stays saved (Bulk API 2.0 Developer Guide, "Get Information About an Ingest Job").
+                raise ApiError(500, "InternalServerError", "Unable to process this job")
             chunk = job.rows[start : start + CHUNK]
             saved = Saver(org, auto_assign=False).save_all(_writes(service, sobject, job, chunk), all_or_none=False)
             job.outcomes.extend(zip(chunk, saved, strict=True))
@@ -211,7 +242,7 @@ def _check_columns(service: Service, sobject: SObject, job: IngestJob) -> None:
             raise ApiError(400, "InvalidBatch", f"Field name not found : {column}")
 
 
-def _writes(service: Service, sobject: SObject, job: IngestJob, rows: list[list[str]]) -> Iterator[Write | Saved]:
+def _writes(service: Service, sobject: SObject, job: IngestJob, rows: list[list[str]]) -> Iterator[Order]:
     org = service.org
     for row in rows:
         if len(row) != len(job.columns):
@@ -230,13 +261,13 @@ def _writes(service: Service, sobject: SObject, job: IngestJob, rows: list[list[
 
 def _write(
     service: Service, sobject: SObject, job: IngestJob, raw: Mapping[str, Any], fields: Mapping[str, Any]
-) -> Write | Saved:
+) -> Order:
     if job.operation == "insert":
         return Write(sobject, None, fields, "insert")
     if job.operation == "upsert" and (job.key or "").lower() != "id":
         key = job.key or ""
         value = next((value for name, value in raw.items() if name.lower() == key.lower()), None)
-        return upsert(service.org, sobject, key, value, fields)
+        return partial(upsert, service.org, sobject, key, value, fields)
     named = next((value for name, value in raw.items() if name.lower() == "id"), None)
     if named is None:
         return Saved(None, (RowError("MISSING_ARGUMENT", "Id not specified"),))

@@ -13,7 +13,7 @@ from sandbox.salesforce.aggregation import is_aggregate, is_plain_count
 from sandbox.salesforce.bulk_jobs import Job, JobState
 from sandbox.salesforce.execution import Result, run_parsed
 from sandbox.salesforce.faults import ApiError
-from sandbox.salesforce.projection import refuse_for_bulk
+from sandbox.salesforce.projection import Dirt, refuse_for_bulk
 from sandbox.salesforce.router import Call, Reply, Route, route
 from sandbox.salesforce.service import Service
 from sandbox.salesforce.soql import Query, parse
@@ -101,7 +101,11 @@ class QueryJobs:
         rows = result.rows[start : start + size]
         end = start + len(rows)
         locator = "null" if end >= result.total else b64encode(str(end).encode()).decode().rstrip("=")
-        content = job.csv([projection.header(), *map(projection.cells, rows)])
+        org = call.service.org
+        dirt = Dirt(decimal_ints=org.behaviour.decimal_ints, nul_bytes=org.behaviour.nul_bytes)
+        content = job.csv([projection.header(), *(projection.cells(row, dirt) for row in rows)])
+        if not rows and org.behaviour.empty_results:
+            content = b""
         return bulk_jobs.csv_reply(content, {"Sforce-NumberOfRecords": str(len(rows)), "Sforce-Locator": locator})
 
 

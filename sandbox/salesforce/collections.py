@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.salesforce import ids
 from sandbox.salesforce.dml import Saved, Saver, Write, read_fields, target, upsert
@@ -12,6 +12,10 @@ from sandbox.salesforce.execution import read_fields as project_fields
 from sandbox.salesforce.faults import ApiError, RowError
 from sandbox.salesforce.router import Call, Reply, Route, route
 from sandbox.salesforce.schema import SObject
+from sandbox.salesforce.table import Row
+
+if TYPE_CHECKING:
+    from sandbox.salesforce.org import Org
 
 MOST_ROWS = 200
 MOST_CHUNKS = 10
@@ -118,12 +122,11 @@ def _upsert(call: Call) -> Reply:
     records, all_or_none = _records(call)
     prepared = [(record, read_fields(org, sobject, record)) for record in records]
 
-    def writes() -> Iterator[Write | Saved]:
-        for record, fields in prepared:
-            value = next((value for name, value in record.items() if name.lower() == key.lower()), None)
-            yield upsert(org, sobject, key, value, fields)
-
-    return _answer(Saver(org, auto_assign=call.auto_assign).save_all(writes(), all_or_none=all_or_none))
+    values = [next((record[name] for name in record if name.lower() == key.lower()), None) for record, _ in prepared]
+    orders = [
+        partial(upsert, org, sobject, key, value, fields) for value, (_, fields) in zip(values, prepared, strict=True)
+    ]
+    return _answer(Saver(org, auto_assign=call.auto_assign).save_all(orders, all_or_none=all_or_none))
 
 
 def _read(call: Call) -> Reply:
@@ -140,4 +143,8 @@ def _read(call: Call) -> Reply:
         raise ApiError(400, "EXCEEDED_ID_LIMIT", f"record limit reached. cannot retrieve more than {MOST_READ} records")
     shape = project_fields(org, sobject, names).shape(call.base)
     rows = (org.current(sobject.name, ids.normalise(raw.strip()) or "") for raw in asked)
-    return Reply(body=[shape(row) if row is not None and not row.get("IsDeleted") else None for row in rows])
+    return Reply(body=[shape(row) if row is not None and _readable(org, sobject, row) else None for row in rows])
+
+
+def _readable(org: Org, sobject: SObject, row: Row) -> bool:
+    return not row.get("IsDeleted") and org.access.shares(sobject, row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -41,12 +41,19 @@ class Pending:
 class Commits:
     """Writes go to the truth at once, to the queries when their transaction has committed and `visibility` is over."""
 
-    def __init__(self, clock: HasNow, tables: Mapping[str, Table], visibility: timedelta) -> None:
+    def __init__(
+        self,
+        clock: HasNow,
+        tables: Mapping[str, Table],
+        visibility: timedelta,
+        straggling: Callable[[], timedelta] = timedelta,
+    ) -> None:
         self.visibility = visibility
         self.pending: list[Pending] = []
         self.deletions: dict[str, list[tuple[str, str]]] = {}
         """By object: (stamp, id) of every deletion, oldest first within a second; what getDeleted answers from."""
         self._clock = clock
+        self._straggling = straggling
         self._tables = tables
         self._journal: list[Change] | None = None
         self._numbers = count()
@@ -69,8 +76,9 @@ class Commits:
             self._undo(self._journal, 0)
             raise
         else:
+            late = self._straggling() if self._journal else timedelta(0)
             for change in self._journal:
-                self._commit(change, commits_at)
+                self._commit(change, commits_at, late)
         finally:
             self._journal = None
 
@@ -82,7 +90,7 @@ class Commits:
         if self._journal is not None:
             self._journal.append(change)
         else:
-            self._commit(change, None)
+            self._commit(change, None, timedelta(0))
 
     def mature(self) -> None:
         """Let queries see the versions whose time has come."""
@@ -99,9 +107,9 @@ class Commits:
         """Keep a version back until `visible_at`."""
         heappush(self.pending, Pending(visible_at, next(self._numbers), change))
 
-    def _commit(self, change: Change, commits_at: datetime | None) -> None:
+    def _commit(self, change: Change, commits_at: datetime | None, late: timedelta) -> None:
         _note_deletion(self.deletions, change)
-        visible_at = (commits_at or change.at) + self.visibility
+        visible_at = (commits_at or change.at) + self.visibility + late
         if visible_at <= self._clock.now():
             self._reveal(change)
         else:

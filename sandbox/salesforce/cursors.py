@@ -42,7 +42,8 @@ class Cursors:
             return {"totalSize": result.total, "done": True, "records": result.records or []}
         columns = max(1, len(result.projection.columns))
         asked = min(max(asked or self._page_rows, LEAST_PAGE), 2_000)
-        rows = min(self._page_rows, asked, max(LEAST_PAGE, MOST_CELLS // columns))
+        at_most = self._org.behaviour.page_rows or self._page_rows
+        rows = min(self._page_rows, at_most, asked, max(LEAST_PAGE, MOST_CELLS // columns))
         cursor = Cursor(result, resource, rows, self._org.clock.now())
         if result.total <= rows:
             return self._page(cursor, "", 0, base)

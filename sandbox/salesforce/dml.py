@@ -51,6 +51,10 @@ class Write:
     operation: str = "update"
 
 
+Order = Write | Saved | Callable[[], Write | Saved]
+"""A row to save, one refused already, or what tells which once the rows before it have been saved."""
+
+
 def read_fields(org: Org, sobject: SObject, raw: Mapping[str, Any]) -> dict[str, Any]:
     """JSON fields in stored form, `attributes` and `Id` left out. Raises ApiError for the whole request: an unknown (or
     hidden) column, or a value that does not deserialise, spoils it all."""
@@ -85,6 +89,17 @@ def _json_kind(value: Any) -> str:
     return {int: "VALUE_NUMBER_INT", float: "VALUE_NUMBER_FLOAT"}.get(type(value), "VALUE_STRING")
 
 
+MOST_PASSES = 3
+_ROLLED_BACK = RowError(
+    "ALL_OR_NONE_OPERATION_ROLLED_BACK",
+    "Record rolled back because not all records were valid and the request was using AllOrNone header",
+)
+# The text is the Apex Developer Guide's; the code is not documented.
+_TOO_MANY_RETRIES = RowError(
+    "UNKNOWN_EXCEPTION", "Too many batch retries in the presence of Apex triggers and partial failures."
+)
+
+
 class Saver:
     """Saves rows as the integration user. `auto_assign`: whether an active lead assignment rule runs (the default)."""
 
@@ -92,28 +107,45 @@ class Saver:
         self._org = org
         self._auto_assign = auto_assign
 
-    def save_all(self, writes: Iterable[Write | Saved], *, all_or_none: bool) -> list[Saved]:
-        """Save rows one by one, in order; a `Saved` among them is a row refused already. `writes` may be lazy: each
-        is asked for when those before it have been saved."""
-        results: list[Saved] = []
-        try:
-            with self._org.transaction():
-                results.extend(write if isinstance(write, Saved) else self._one(write) for write in writes)
-                if all_or_none and not all(result.success for result in results):
-                    raise _RolledBack
-        except _RolledBack:
-            rolled_back = RowError(
-                "ALL_OR_NONE_OPERATION_ROLLED_BACK",
-                "Record rolled back because not all records were valid and the request was using AllOrNone header",
-            )
-            return [replace(result, id=None, errors=(rolled_back,)) if result.success else result for result in results]
-        return results
+    def save_all(self, writes: Iterable[Order], *, all_or_none: bool) -> list[Saved]:
+        """Save rows one by one, in order. Where all or none is asked for, one refused row undoes the others; else, if
+        flows have seen rows of which some were refused, all is undone and the others are saved again, so flows run
+        again for them: three passes at most (Apex Developer Guide, "Bulk DML Exception Handling")."""
+        results: dict[int, Saved] = {}
+        left = dict(enumerate(writes))
+        for attempt in range(1, MOST_PASSES + 1):
+            try:
+                with self._org.transaction():
+                    saved = {n: self._one(write) for n, write in left.items()}
+                    refused = {n: one for n, one in saved.items() if not one.success}
+                    if refused and (all_or_none or (len(refused) < len(saved) and self._fires_flows(left))):
+                        raise _RolledBack
+                results |= saved
+                break
+            except _RolledBack:
+                results |= saved if all_or_none or attempt == MOST_PASSES else refused
+                left = {n: write for n, write in left.items() if n not in refused}
+                if all_or_none or attempt == MOST_PASSES:
+                    undone = _ROLLED_BACK if all_or_none else _TOO_MANY_RETRIES
+                    results |= {n: replace(saved[n], id=None, errors=(undone,)) for n in left}
+                    break
+        return [results[n] for n in sorted(results)]
 
-    def save(self, write: Write | Saved) -> Saved:
+    def _fires_flows(self, writes: Mapping[int, Order]) -> bool:
+        """Whether any row is of an object with a flow. Those by external id are of the object of their neighbours."""
+        objects = {flow.object for flow in self._org.automation.flows}
+        return any(isinstance(write, Write) and write.sobject.name in objects for write in writes.values()) or (
+            bool(objects) and any(callable(write) for write in writes.values())
+        )
+
+    def save(self, write: Order) -> Saved:
         """Save one row."""
         return self.save_all([write], all_or_none=False)[0]
 
-    def _one(self, write: Write) -> Saved:
+    def _one(self, order: Order) -> Saved:
+        write = order() if callable(order) else order
+        if isinstance(write, Saved):
+            return write
         if write.operation == "delete" and write.id is not None:
             return self._delete(write, write.id)
         try:
@@ -211,7 +243,7 @@ class Saver:
 
 
 class _RolledBack(Exception):
-    """Leaves the transaction of an all-or-none request."""
+    """Leaves the transaction of a pass that is undone."""
 
 
 def _refused(id: str | None, code: str, message: str) -> Saved:
@@ -221,16 +253,19 @@ def _refused(id: str | None, code: str, message: str) -> Saved:
 def _writable(org: Org, sobject: SObject, id: str, *, deleting: bool = False) -> Row | Saved:
     """The present version of a row that may be written, or its refusal."""
     row = org.current(sobject.name, id)
-    if row is None:
+    if row is None or not org.access.shares(sobject, row):
         return _refused(None, "INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
     if row.get("IsDeleted"):
         return _refused(None, "ENTITY_IS_DELETED", "entity is deleted")
+    if not org.access.shares(sobject, row, writing=True):
+        return _refused(id, "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id")
     if org.automation.is_locked(id):
         message = f"unable to obtain exclusive access to this record or 1 records: {id}"
         return _refused(id, "UNABLE_TO_LOCK_ROW", message)
     if not sobject.updateable and not deleting:
         return _refused(id, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"entity type cannot be updated: {sobject.label}")
-    if row.get("IsConverted") and sobject.name == "Lead" and not deleting:
+    locked = sobject.name == "Lead" and row.get("IsConverted") and not org.access.edits_converted_leads
+    if locked and not deleting:
         return _refused(id, "CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead")
     return row
 

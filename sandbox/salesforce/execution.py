@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from sandbox.salesforce.access import Sharing
 from sandbox.salesforce.aggregation import Aggregation, is_aggregate, is_plain_count
 from sandbox.salesforce.binding import Bound, Scope
 from sandbox.salesforce.conditions import Node, Test, bounds, build, candidates
@@ -91,7 +92,7 @@ def _cut(rows: Iterable[Row], query: Query) -> Iterator[Row]:
 def _matching(scope: Scope, where: Node | None, order: Order, all_rows: bool) -> Iterator[Row]:
     """Rows that the user's query matches, in order. Lazy where an index gives the order, so LIMIT costs little."""
     table = scope.org.table(scope.sobject.name)
-    test = None if where is None else where.test
+    test = _shared(scope, where)
     ids = candidates(where, table)
     if ids is not None:
         return iter(_ordered(list(_filtered(table, ids, test, all_rows)), order))
@@ -104,6 +105,14 @@ def _matching(scope: Scope, where: Node | None, order: Order, all_rows: bool) ->
     if by_index:
         return _filtered(table, reversed(ids) if order[0][1] else ids, test, all_rows)
     return iter(_ordered(list(_filtered(table, ids, test, all_rows)), order))
+
+
+def _shared(scope: Scope, where: Node | None) -> Test | None:
+    """The condition, and that the record is shared with the user."""
+    test, sobject, access = None if where is None else where.test, scope.sobject, scope.org.access
+    if access.sharing.get(sobject.name, Sharing.PUBLIC) is not Sharing.PRIVATE:
+        return test
+    return lambda row: access.shares(sobject, row) and (test is None or test(row))
 
 
 def _narrowest(scope: Scope, where: Node | None) -> str | None:
@@ -192,7 +201,7 @@ def _child(scope: Scope, query: Query, all_rows: bool) -> tuple[str, Children]:
     projection = project(inner, query, _no_children)
     order = tuple((inner.bind(by.expression), by.descending, by.nulls_last) for by in query.order)
     table, key = org.table(sobject.name), reference.name
-    test = None if where is None else where.test
+    test = _shared(inner, where)
 
     def children(parent: Row, base: str) -> Record | None:
         rows = [

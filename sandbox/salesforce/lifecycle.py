@@ -131,7 +131,7 @@ def convert(org: Org, lead: str, request: Conversion, *, at: datetime, by: str) 
             "Account", _mapped(row, ACCOUNT_MAPPING) | {"OwnerId": people_owner}, at=at, by=by
         )
         contact = request.contact or org.insert(
-            "Contact", _mapped(row, CONTACT_MAPPING) | {"OwnerId": people_owner, "AccountId": account}, at=at, by=by
+            "Contact", _mapped(row, org.contact_mapping) | {"OwnerId": people_owner, "AccountId": account}, at=at, by=by
         )
         opportunity = None
         if request.opportunity is not None:

@@ -1,4 +1,4 @@
-"""POST /services/oauth2/token: client credentials, JWT bearer, username and password; and revocation."""
+"""POST /services/oauth2/token: client credentials, JWT bearer, refresh token, username and password; revocation."""
 
 from __future__ import annotations
 
@@ -58,10 +58,18 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 def _grant(service: Service, request: Request, form: Mapping[str, str]) -> None:
-    grants = {"client_credentials": _client_credentials, "password": _password, JWT_BEARER: _jwt_bearer}
+    grants = {
+        "client_credentials": _client_credentials,
+        "password": _password,
+        "refresh_token": _refresh_token,
+        JWT_BEARER: _jwt_bearer,
+    }
     grant = grants.get(form.get("grant_type", ""))
     if grant is None:
         raise TokenRefusal("unsupported_grant_type", "grant type not supported")
+    # 3,600 an hour and user, whatever the way in (restforce pull request 744).
+    if not service.sessions.admit_login():
+        raise TokenRefusal("invalid_grant", "login rate exceeded")
     grant(service, request, form)
 
 
@@ -95,6 +103,13 @@ def _password(service: Service, request: Request, form: Mapping[str, str]) -> No
         raise TokenRefusal("invalid_grant", "authentication failure")
 
 
+def _refresh_token(service: Service, request: Request, form: Mapping[str, str]) -> None:
+    _check_client(service, request, form)
+    expected = service.settings.refresh_token
+    if not expected or not _same(form.get("refresh_token", ""), expected):
+        raise TokenRefusal("invalid_grant", "expired access/refresh token")
+
+
 def _jwt_bearer(service: Service, request: Request, form: Mapping[str, str]) -> None:
     settings = service.settings
     if settings.jwt_public_key_pem is None:
@@ -120,6 +135,9 @@ def _jwt_bearer(service: Service, request: Request, form: Mapping[str, str]) -> 
 
 def _granted(service: Service) -> dict[str, Any]:
     org, settings = service.org, service.settings
+    if org.behaviour.moves and settings.other_url:
+        home = service.instance_url == settings.base_url
+        service.move(settings.other_url if home else settings.base_url)
     identity = f"https://login.salesforce.com/id/{org.id}/{org.integration_user}"
     issued = str(int(org.clock.now().timestamp() * 1000))
     digest = hmac.new(settings.consumer_secret.encode(), f"{identity}{issued}".encode(), sha256).digest()
@@ -127,7 +145,7 @@ def _granted(service: Service) -> dict[str, Any]:
         "access_token": service.sessions.open(org.id),
         "signature": base64.b64encode(digest).decode(),
         "scope": "api",
-        "instance_url": settings.base_url,
+        "instance_url": service.instance_url,
         "id": identity,
         "token_type": "Bearer",
         "issued_at": issued,

@@ -6,6 +6,7 @@ refuses (field security, restricted picklists, validation rules, locks) is decid
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -16,6 +17,7 @@ from zoneinfo import ZoneInfo
 from sandbox.salesforce import baseline, effects, ids, lifecycle, state
 from sandbox.salesforce.access import Access
 from sandbox.salesforce.automation import Automation
+from sandbox.salesforce.behaviour import Behaviour
 from sandbox.salesforce.commits import Commits
 from sandbox.salesforce.derived import derive
 from sandbox.salesforce.lifecycle import Converted
@@ -51,17 +53,23 @@ class Org:
         self.pod = ids.base62(1 + seed % 3843, 2)
         self.schema: dict[str, SObject] = standard_objects()
         self.tables: dict[str, Table] = {name: Table() for name in self.schema}
-        self.commits = Commits(clock, self.tables, visibility)
+        self.behaviour = Behaviour()
+        self.commits = Commits(clock, self.tables, visibility, self._straggling)
         self.sequences: dict[str, int] = {}
         self.access = Access(self)
         self.automation = Automation()
+        self.contact_mapping = dict(lifecycle.CONTACT_MAPPING)
         self.writes: list[dict[str, Any]] = []
         self.schema_changes: dict[str, datetime] = {}
+        self.removed_fields: dict[tuple[str, str], Field] = {}
+        self.undrifted: tuple[timedelta, dict[tuple[str, str], Field]] | None = None
+        """Under the profile `hostile`: visibility and fields as they were before."""
         # Whether children re-parented by a merge or conversion get a new SystemModstamp is not documented;
         # without one (the default) a reader that trusts stamps alone misses the move.
         self.reparenting_restamps = False
         self.archive_after: timedelta | None = ARCHIVE_AFTER
         self._archived_on: date | None = None
+        self._dice = random.Random(seed)
         self._names = {name.lower(): name for name in self.schema}
         self._kinds = {sobject.prefix: name for name, sobject in reversed(self.schema.items())}
         self.admin, self.integration_user, self.id = baseline.found(self)
@@ -273,6 +281,12 @@ class Org:
             for id, row in list(self.tables[object].current.items()):
                 if not row.get("IsArchived") and self.is_archivable(object, row):
                     self.commits.write(object, id, {**row, "IsArchived": True}, now)
+
+    def _straggling(self) -> timedelta:
+        """By how much the transaction that commits now is late."""
+        if not self.behaviour.stragglers or self._dice.random() >= self.behaviour.stragglers:
+            return timedelta(0)
+        return timedelta(seconds=self._dice.uniform(0, self.behaviour.straggle_seconds))
 
     def _instant(self, at: datetime | None) -> datetime:
         at = at or self.clock.now()

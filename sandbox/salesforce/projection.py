@@ -20,6 +20,14 @@ Children = Callable[[Row, str], Record | None]
 """(parent row, base URL) -> the child result, or None where there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Dirt:
+    """What has been seen in Bulk CSV: whole numbers as `12.0`, long texts that end with a NUL."""
+
+    decimal_ints: bool = False
+    nul_bytes: bool = False
+
+
 @dataclass(slots=True)
 class Branch:
     """What is selected of one record: plain fields with what null means for them, and parents below them."""
@@ -64,9 +72,9 @@ class Projection:
     def header(self) -> list[str]:
         return [".".join(bound.names) for bound in self.columns]
 
-    def cells(self, row: Row) -> list[str]:
+    def cells(self, row: Row, dirt: Dirt) -> list[str]:
         """The row as CSV cells of the Bulk API: instants with Z, booleans in lower case, null as nothing."""
-        return [_cell(bound.field.type, bound.get(row)) for bound in self.columns]
+        return [_cell(bound.field.type, bound.get(row), dirt) for bound in self.columns]
 
 
 def project(scope: Scope, query: Query, child: Callable[[Scope, Query], tuple[str, Children]]) -> Projection:
@@ -153,9 +161,13 @@ def _is_name(scope: Scope, path: tuple[str, ...]) -> bool:
     return False
 
 
-def _cell(kind: FieldType, value: Any) -> str:
+def _cell(kind: FieldType, value: Any, dirt: Dirt) -> str:
     if value is None:
         return ""
+    if dirt.decimal_ints and kind is FieldType.INT:
+        return f"{value}.0"
+    if dirt.nul_bytes and kind is FieldType.TEXTAREA and len(value) % 2:
+        return f"{value}\0"
     if kind is FieldType.DATETIME:
         return f"{value[:23]}Z"
     if isinstance(value, bool):

@@ -1,9 +1,12 @@
-"""The org's daily allowance of API calls: a rolling 24 hours, counted by the minute."""
+"""The org's limits on API calls: a rolling 24 hours, counted by the minute, and long calls at the same time."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from sandbox.salesforce.faults import ApiError
@@ -12,6 +15,34 @@ if TYPE_CHECKING:
     from sandbox.salesforce.org import Org
 
 WINDOW = timedelta(hours=24)
+
+
+class Running:
+    """The calls being answered. Too many that take long keep new ones out."""
+
+    def __init__(self, org: Org, most: int, long: timedelta) -> None:
+        self._org = org
+        self._most = most
+        self._long = long
+        self._began: dict[int, datetime] = {}
+        self._numbers = count()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Around a call. Raises ApiError (403) when `most` others have run for `long` or longer."""
+        now = self._org.clock.now()
+        if sum(now - began >= self._long for began in self._began.values()) >= self._most:
+            message = "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
+            raise ApiError(403, "REQUEST_LIMIT_EXCEEDED", message)
+        number = next(self._numbers)
+        self._began[number] = now
+        try:
+            yield
+        finally:
+            del self._began[number]
+
+    def __len__(self) -> int:
+        return len(self._began)
 
 
 class Quota:
@@ -42,7 +73,10 @@ class Quota:
 
     @property
     def header(self) -> str:
-        return f"api-usage={self.used()}/{self.most}"
+        usage = f"api-usage={self.used()}/{self.most}"
+        if not self._org.behaviour.wide_limit_header:
+            return usage
+        return f"{usage}; api-bursts=1/750; per-app-api-usage={self.used()}/{self.most}(appName=Leadgauge)"
 
     def as_json(self, query_jobs: int) -> dict[str, Any]:
         """The body of /limits, as far as it concerns integrations."""

@@ -62,7 +62,8 @@ def _updated(call: Call) -> Reply:
     table = call.service.org.table(sobject.name)
     field = "SystemModstamp" if "SystemModstamp" in sobject.fields else "CreatedDate"
     found = table.between(field, (stamp(start), ""), (stamp(end), ""))
-    ids = [id for id in found if not table.visible[id].get("IsDeleted")]
+    shares = call.service.org.access.shares
+    ids = [id for id in found if not (row := table.visible[id]).get("IsDeleted") and shares(sobject, row)]
     if len(ids) > MOST_IDS:
         raise ApiError(400, "EXCEEDED_ID_LIMIT", f"more than {MOST_IDS} ids in the span")
     return Reply(body={"ids": ids, "latestDateCovered": _covered(call, end)})

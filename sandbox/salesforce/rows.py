@@ -51,8 +51,9 @@ def _create(call: Call) -> Reply:
 
 def _read(call: Call) -> Reply:
     sobject, id = _addressed(call)
-    row = call.service.org.current(sobject.name, id)
-    if row is None:
+    org = call.service.org
+    row = org.current(sobject.name, id)
+    if row is None or not org.access.shares(sobject, row):
         raise not_found()
     if row.get("IsDeleted"):
         raise ApiError(404, "ENTITY_IS_DELETED", "entity is deleted")

@@ -7,7 +7,7 @@ import pytest
 
 from connectors.errors import Misconfigured
 from connectors.port import Cursor, Tier
-from connectors.records import ActivityKind, RecordRef, RecordState
+from connectors.records import ActivityKind, Deletion, RecordRef, RecordState
 from tests.contract.connectors.crm_contract import (
     MINUTE,
     NOW_ON,
@@ -221,3 +221,15 @@ def test_a_cursor_never_moves_back(org: PracticeOrg) -> None:
     org.clock.advance(MINUTE)
     later = drain(org.open(settle=timedelta(hours=1)), "leads", first)[-1].cursor
     assert later["since"] == first["since"]
+
+
+def test_a_row_that_no_query_shows_is_fetched_as_a_deletion(org: PracticeOrg) -> None:
+    purged, stays = org.add_people(2)
+    org.org.delete("Lead", purged.id, purge=True)
+    page = org.open().fetch([purged, stays])
+    assert deletions([page]) == {purged: Deletion(purged, START)}
+    assert refs([page]) == [stays]
+    with pytest.raises(ValueError, match="one object"):
+        org.open().fetch([stays, org.contact()])
+    with pytest.raises(LookupError):
+        org.open(without=["leads"]).census("Lead", None)

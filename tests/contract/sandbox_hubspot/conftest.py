@@ -6,17 +6,25 @@ import socket
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from sandbox.clock import Clock
+from sandbox.control import control_routes
+from sandbox.faults import FaultMiddleware, Faults
 from sandbox.hubspot.app import HubspotServer, build_app
+from sandbox.hubspot.hostile import RULES, bite
 from sandbox.hubspot.portal import Portal
 from sandbox.hubspot.settings import ALL_SCOPES
+from sandbox.profiles import Bites, Profile
+from sandbox.server import Connection
 from tests.contract.sandbox_hubspot.practice import NOON, TOKEN, Live, Serve, Server, Stage
 
 
@@ -41,7 +49,9 @@ def stage(certificates: tuple[Path, Path, Path]) -> Iterator[Stage]:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     stage = Stage(f"https://127.0.0.1:{listener.getsockname()[1]}")
-    config = uvicorn.Config(stage, ssl_certfile=chain, ssl_keyfile=str(key), log_level="warning", lifespan="off")
+    config = uvicorn.Config(
+        stage, http=Connection, ssl_certfile=chain, ssl_keyfile=str(key), log_level="warning", lifespan="off"
+    )
     server = Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
@@ -54,14 +64,17 @@ def stage(certificates: tuple[Path, Path, Path]) -> Iterator[Stage]:
 
 @pytest.fixture
 def serve(stage: Stage, certificates: tuple[Path, Path, Path]) -> Serve:
-    """Put a new portal, whose clock stands still, on the server."""
+    """Put a new portal, whose clock stands still, on the server, with the controls of the sandbox."""
 
     def start(*, index_lag: timedelta = timedelta(0), **settings: Any) -> Live:
         clock = Clock(NOON)
         clock.hold(NOON)
         held = Portal(clock, index_lag=index_lag)
         chosen = HubspotServer(base_url=stage.url, **{"tokens": {TOKEN: ALL_SCOPES}, **settings})
-        stage.app = build_app(held, chosen)
+        faults = Faults()
+        profile = Profile(Bites(RULES, partial(bite, held)), faults)
+        routes = [*control_routes(clock, faults, profile, crm="hubspot"), Mount("/", app=build_app(held, chosen))]
+        stage.app = FaultMiddleware(Starlette(routes=routes), faults)
         return Live(stage.url, str(certificates[0]), held, clock, chosen)
 
     return start

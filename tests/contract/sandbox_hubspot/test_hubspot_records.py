@@ -27,7 +27,7 @@ def test_a_list_page_has_the_vendors_shape(live: Live, objects: str) -> None:
         "createdAt": "2026-11-20T12:00:00Z",
         "updatedAt": "2026-11-20T12:00:00Z",
         "archived": False,
-        "url": f"https://app.hubspot.com/contacts/9001/record/0-1/{ids[0]}",
+        "url": f"{live.url}/contacts/9001/record/0-1/{ids[0]}",
         "associations": {
             "companies": {
                 "results": [

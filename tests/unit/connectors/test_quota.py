@@ -8,9 +8,12 @@ from itertools import pairwise
 
 import pytest
 import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from connectors.allowance import DAY, POLLS, SLOWEST, Allowance
 from connectors.errors import QuotaExhausted, Transient
 from connectors.quota import Budget, Lane, RedisGate, Window
 
@@ -186,3 +189,143 @@ def test_without_redis_each_process_keeps_to_a_tenth_of_the_rate() -> None:
 def test_a_bucket_that_is_not_in_the_budget_is_a_mistake_of_the_caller(client: redis.Redis) -> None:
     with pytest.raises(LookupError, match="serach"):
         gate(client).enter("acme", "serach", Lane.INBOUND)
+
+
+TOMORROW = timedelta(hours=10)
+
+
+def told(client: redis.Redis, made: RedisGate, used: int, limit: int, end: timedelta | None = TOMORROW) -> RedisGate:
+    born(client, made).learn("acme", used, limit, datetime.now(UTC) + end if end else None)
+    return made
+
+
+def entered(made: RedisGate, lane: Lane, most: int = 1_000) -> int:
+    """How many calls get through before the day is spent for `lane`."""
+    for taken in range(most):
+        try:
+            made.enter("acme", "general", lane)
+        except QuotaExhausted:
+            return taken
+    return most
+
+
+WIDE = Window(100_000, timedelta(milliseconds=1))
+
+
+@pytest.mark.parametrize("end", [TOMORROW, None])
+def test_we_use_a_quarter_of_the_day_at_most_and_leave_the_rest_to_people(
+    client: redis.Redis, end: timedelta | None
+) -> None:
+    made = told(client, gate(client, WIDE), 10, 400, end)
+    assert [entered(made, lane) for lane in (Lane.BACKFILL, Lane.REFRESH, Lane.INBOUND)] == [61, 25, 13]  # 1 was made
+    quota = made.spent("acme")
+    assert quota is not None
+    assert (quota.own, quota.used, quota.parked) == (100, 109, ("inbound", "refresh", "backfill"))
+    assert quota.resumes_at is not None
+    wait = quota.resumes_at - datetime.now(UTC)
+    # Ours of the last 24 hours are counted by the hour: the oldest ones are forgotten when their hour has passed whole.
+    assert timedelta(hours=9.9) < wait <= TOMORROW if end else timedelta(hours=24) < wait <= timedelta(hours=25)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    used=st.integers(0, 100),
+    steps=st.lists(
+        st.one_of(st.sampled_from(Lane), st.just("flush"), st.integers(1, 10).map(lambda others: ("others", others))),
+        max_size=60,
+    ),
+)
+def test_whatever_happens_no_lane_passes_its_share_of_everyone_s_day_nor_of_ours(
+    client: redis.Redis, used: int, steps: list[Lane | str | tuple[str, int]]
+) -> None:
+    client.flushdb()
+    made = told(client, gate(client, WIDE), used, 100)
+    budget, ours, everyone = Budget({}), 1, used
+    for step in steps:
+        if isinstance(step, tuple):
+            everyone += step[1]
+            made.learn("acme", everyone, 100, datetime.now(UTC) + TOMORROW)
+        elif not isinstance(step, Lane):
+            made.learn("acme", everyone, 100, datetime.now(UTC) + TOMORROW)  # the answer to the last call
+            client.flushdb()
+        else:
+            allowed = everyone < int(100 * budget.shares[step]) and ours < int(100 * budget.own_share(step))
+            try:
+                made.enter("acme", "general", step)
+            except QuotaExhausted:
+                assert not allowed
+            else:
+                assert allowed
+                ours, everyone = ours + 1, everyone + 1
+
+
+def test_a_backfill_never_fills_the_window_that_a_new_lead_needs(client: redis.Redis) -> None:
+    made = gate(client, Window(8, timedelta(seconds=5)))
+    client.hset("quota:{acme}", "born:general", "1")
+    for _ in range(6):
+        made.enter("acme", "general", Lane.BACKFILL)
+    with pytest.raises(Transient):
+        made.enter("acme", "general", Lane.BACKFILL)
+    for _ in range(2):
+        made.enter("acme", "general", Lane.INBOUND)
+
+
+def test_a_small_account_is_polled_less_often_and_a_big_one_as_often_as_wished(client: redis.Redis) -> None:
+    half_a_minute = timedelta(seconds=30)
+    made = told(client, gate(client), 0, 15_000)
+    assert timedelta(minutes=6) < made.pace("acme", half_a_minute, 10) < timedelta(minutes=7)
+    made.learn("acme", 0, 1_000_000, datetime.now(UTC) + TOMORROW)
+    assert made.pace("acme", half_a_minute, 10) == half_a_minute
+    made.learn("acme", 799_990, 1_000_000, datetime.now(UTC) + TOMORROW)
+    assert made.pace("acme", half_a_minute, 10) == timedelta(hours=1)
+    assert gate(client, daily=None).pace("acme", timedelta(hours=2), 1) == timedelta(hours=2)
+
+
+def test_the_pace_before_the_crm_told_anything_follows_what_is_assumed(client: redis.Redis) -> None:
+    assert gate(client).pace("acme", SECOND, 10) == SECOND
+    assert gate(client, daily=15_000).pace("acme", SECOND, 10) > timedelta(minutes=6)
+    assert gate(client).forecast("acme", 10, 1) is None
+    assert gate(client).spent("acme") is None
+
+
+def test_a_backfill_of_more_than_a_day_is_foretold_to_the_day(client: redis.Redis) -> None:
+    made = told(client, gate(client), 0, 1_000)
+    now = datetime.now(UTC)
+    soon, later = made.forecast("acme", 10_000, 100), made.forecast("acme", 40_000, 100)
+    assert soon is not None
+    assert later is not None
+    assert soon - now < timedelta(minutes=1)
+    # 155 calls today, 156 on each further day, the last 89 of 400 on the second one
+    assert timedelta(hours=34) - timedelta(minutes=1) < later - now < timedelta(hours=34) + timedelta(minutes=1)
+
+
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+days = st.builds(
+    Allowance,
+    limit=st.integers(100, 1_000_000),
+    used=st.integers(0, 1_000_000),
+    own=st.integers(0, 250_000),
+    now=st.just(datetime(2026, 3, 2, tzinfo=UTC)),
+    ends=st.none()
+    | st.timedeltas(timedelta(seconds=1), timedelta(days=1)).map(datetime(2026, 3, 2, tzinfo=UTC).__add__),
+)
+
+
+@given(days, st.integers(1, 30))
+def test_polls_at_their_pace_stay_within_what_is_left_of_the_day(day: Allowance, streams: int) -> None:
+    every = timedelta(seconds=15)
+    pace = day.pace(every, streams, 0.8, 0.25)
+    assert every <= pace <= SLOWEST
+    if pace < SLOWEST:
+        polls = streams * (((day.ends or day.now + DAY) - day.now) / pace)
+        assert polls <= min(day.left(0.8, 0.25), 0.25 * POLLS * day.limit) + 1
+
+
+@given(days, st.integers(1, 100_000), st.integers(1, 100_000))
+def test_more_rows_never_end_earlier_and_never_need_more_than_a_day_s_share(
+    day: Allowance, calls: int, more: int
+) -> None:
+    end = day.end_of(calls, 10, 0.5, 0.15)
+    assert day.now < end <= day.end_of(calls + more, 10, 0.5, 0.15)
+    days_needed = -(-max(0, calls - day.left(0.5, 0.15)) // int(day.limit * 0.15))
+    assert end >= day.now + max(0, days_needed - 1) * DAY

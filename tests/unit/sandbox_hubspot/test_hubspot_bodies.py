@@ -16,6 +16,7 @@ from sandbox.hubspot.paths import Family
 from sandbox.hubspot.portal import Portal
 from sandbox.hubspot.routes import ENDPOINTS, Endpoint
 from sandbox.hubspot.settings import HubspotServer
+from sandbox.hubspot.unrest import Unrest
 from sandbox.hubspot.wire import Refusal
 
 KEYS = (
@@ -71,7 +72,7 @@ def test_no_body_breaks_an_endpoint(
     portal.add_form("Contact us")
     path = {name: data.draw(st.sampled_from(WORDS)) for name in re.findall(r"{(\w+)}", endpoint.tail)}
     path |= {name: data.draw(st.sampled_from(("contacts", "0-2", "none"))) for name in ("type", "to") if name in path}
-    server = Server(portal, chosen, Gate(portal, chosen), Meter(portal, chosen))
+    server = Server(portal, chosen, Gate(portal, chosen), Meter(portal, chosen), Unrest(portal))
     call = Call(server, data.draw(st.sampled_from(Family)), path, QueryParams(query), "/", body)
     try:
         status = endpoint.handler(call).status_code

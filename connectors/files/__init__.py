@@ -1,0 +1,1 @@
+"""Folders of CSV or Parquet: an export in, a scored file out."""

@@ -1,0 +1,215 @@
+"""The mapping file: which files there are, how they are written, and what their columns mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from connectors.files.flaw import Flaw
+from connectors.records import ActivityKind, OutcomeStatus, RecordState
+
+Encoding = Literal[
+    "utf-8", "utf-16-le", "utf-16-be", "cp1250", "cp1251", "cp1252", "iso-8859-1", "iso-8859-2", "iso-8859-15"
+]
+"""Those in which a place in the text is a place in the bytes; a byte order mark decides by itself."""
+ValueType = Literal["text", "integer", "number", "flag", "date", "instant"]
+
+ATTRIBUTE_TYPES: Mapping[str, ValueType] = {
+    "employees": "integer",
+    "page_views": "integer",
+    "annual_revenue": "number",
+    "budget": "number",
+    "opted_out": "flag",
+    "bounced": "flag",
+    "has_phone": "flag",
+}
+"""Of the attributes that rules know by name; the others are text."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AttributeColumn(_Frozen):
+    """Where an attribute is found. Without `type`: its own, else text (in Parquet: the column's)."""
+
+    column: str
+    type: ValueType | None = None
+
+
+class Table(_Frozen):
+    """One file and how it is written."""
+
+    file: Path
+    encoding: Encoding | None = None
+    separator: Literal[",", ";", "\t", "|"] | None = None
+    quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
+    decimal: Literal[".", ","] = "."
+    dates: tuple[str, ...] = Field(default=(), description="strptime formats, tried in order; none: ISO 8601")
+    nulls: frozenset[str] = Field(default=frozenset(), description="texts that mean nothing is known, beside the empty")
+    duplicates: Literal["error", "last"] = "error"
+
+    @property
+    def mapped(self) -> Mapping[str, str]:
+        """Column by what it is for."""
+        columns: BaseModel = getattr(self, "columns")  # noqa: B009 - every kind of table has columns of its own
+        return {name: column for name, column in columns if column is not None}
+
+
+class LeadColumns(_Frozen):
+    id: str = "id"
+    created_at: str = "created_at"
+    modified_at: str | None = None
+    email: str | None = None
+    name: str | None = None
+    phone: str | None = None
+    state: str | None = None
+
+
+class Leads(Table):
+    """People. Attributes by canonical name, or any other that the configuration declares."""
+
+    columns: LeadColumns = LeadColumns()
+    attributes: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")], AttributeColumn] = Field(
+        default_factory=dict
+    )
+    states: Mapping[str, RecordState] = Field(default_factory=dict, description="by the state column's text; else open")
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _short_form(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        return {name: {"column": column} if isinstance(column, str) else column for name, column in given.items()}
+
+    @model_validator(mode="after")
+    def _no_person_in_an_id(self) -> Leads:
+        if self.columns.id in (self.columns.email, self.columns.name, self.columns.phone):
+            raise ValueError("columns.id: ids are shown in logs, so a name or an address cannot be one; add an id column")
+        return self
+
+    @property
+    def mapped(self) -> Mapping[str, str]:
+        columns = {name: column for name, column in self.columns if column is not None}
+        return {**columns, **{f"attributes.{name}": each.column for name, each in self.attributes.items()}}
+
+
+class ActivityColumns(_Frozen):
+    """Of `lead` and `email` one at least is set: whose activity it is."""
+
+    id: str | None = None
+    lead: str | None = "lead_id"
+    email: str | None = None
+    type: str = "type"
+    occurred_at: str = "occurred_at"
+    recorded_at: str | None = None
+    detail: str | None = None
+    seconds: str | None = None
+    amount: str | None = None
+
+    @model_validator(mode="after")
+    def _somebody(self) -> ActivityColumns:
+        if self.lead is None and self.email is None:
+            raise ValueError("one of lead and email must name a column: whose activity it is")
+        return self
+
+
+class TypeRule(_Frozen):
+    """Types that match `pattern` (a regular expression, any case) are a `kind`, are a deal (`outcome`) or are left out."""
+
+    pattern: str
+    kind: ActivityKind | None = None
+    outcome: OutcomeStatus | None = None
+    skip: bool = False
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as problem:
+            raise ValueError(f"not a regular expression: {problem}") from None
+        return pattern
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> TypeRule:
+        if (self.kind is not None) + (self.outcome is not None) + self.skip != 1:
+            raise ValueError("say one of kind, outcome and skip: true")
+        return self
+
+
+class Activities(Table):
+    """What people did. Rows without an id are known by their content, so it may be in any order."""
+
+    columns: ActivityColumns = ActivityColumns()
+    types: tuple[TypeRule, ...] = Field(default=(), description="looked at before the names of the kinds themselves")
+
+
+class OutcomeColumns(_Frozen):
+    id: str | None = None
+    lead: str = "lead_id"
+    status: str = "outcome"
+    occurred_at: str = "occurred_at"
+    created_at: str | None = None
+    stage: str | None = None
+    amount: str | None = None
+
+
+class Outcomes(Table):
+    """Deals."""
+
+    columns: OutcomeColumns = OutcomeColumns()
+    statuses: Mapping[str, OutcomeStatus] = Field(default_factory=lambda: {each.value: each for each in OutcomeStatus})
+
+
+class Mappings(_Frozen):
+    """The whole mapping file. Only `leads` must be there."""
+
+    time_zone: str = Field(default="UTC", description="of times without one, and whose day a date means")
+    leads: Leads
+    activities: Activities | None = None
+    outcomes: Outcomes | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("not a time zone such as Europe/Berlin") from None
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def tables(self) -> Mapping[str, Table]:
+        """The tables that there are, by stream."""
+        named = {"leads": self.leads, "activities": self.activities, "outcomes": self.outcomes}
+        return {name: table for name, table in named.items() if table is not None}
+
+
+def load(file: Path) -> Mappings:
+    """The mapping file. Raises `Flaw` that lists all of its mistakes."""
+    try:
+        return Mappings.model_validate(yaml.safe_load(file.read_text(encoding="utf-8-sig")))
+    except FileNotFoundError:
+        raise Flaw(file, "there is no mapping file", "write one; the least is `leads: {file: leads.csv}`") from None
+    except OSError as problem:
+        raise Flaw(file, f"cannot be read: {problem.strerror}", "make it readable") from None
+    except UnicodeDecodeError:
+        raise Flaw(file, "is not UTF-8", "save it as UTF-8") from None
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        row = None if mark is None else mark.line + 1
+        raise Flaw(file, "is not YAML", "see docs/connectors.md for an example", row=row) from None
+    except ValidationError as problem:
+        found = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in problem.errors())
+        raise Flaw(file, found, "see docs/connectors.md for what is allowed") from None

@@ -1,0 +1,80 @@
+"""How one folder of files is read and where its scores go. Imports neither SQLite nor pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from connectors.quota import Budget
+from connectors.records import ScoreField
+
+CONTRACT: Mapping[ScoreField, str] = {field: field.value for field in ScoreField}
+"""The columns of the scored file, beside `id`."""
+
+KEY = "id"
+"""The scored file's first column: the lead's id as in the file that it was read from."""
+
+
+class FilesSettings(BaseModel):
+    """One folder. What its files and columns mean is said by the mapping file (docs/connectors.md)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["files"]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+    directory: Path = Field(description="where the files lie")
+    mapping: Path = Field(default=Path("mapping.yaml"), description="the mapping file, from `directory` on")
+    output: Path = Field(default=Path("scored.csv"), description="a .csv or .parquet file, from `directory` on")
+    state: Path | None = Field(
+        default=None, description="what was read of the files so far (SQLite); default: beside the output"
+    )
+    fields: Mapping[ScoreField, str | None] = CONTRACT
+    every: timedelta = Field(default=timedelta(seconds=30), gt=timedelta(0), description="how often to look for changes")
+    page_size: Annotated[int, Field(ge=1, le=50_000)] = 5000
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _over_the_contract(cls, given: Any) -> Any:
+        """What is named replaces the contract's column, null leaves it out, the rest stays."""
+        return {**CONTRACT, **given} if isinstance(given, Mapping) else given
+
+    @field_validator("fields")
+    @classmethod
+    def _one_each(cls, fields: Mapping[ScoreField, str | None]) -> Mapping[ScoreField, str | None]:
+        names = [KEY, *(name for name in fields.values() if name is not None)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{', '.join(twice)} would name more than one column of the scored file")
+        return fields
+
+    @field_validator("output")
+    @classmethod
+    def _known_format(cls, output: Path) -> Path:
+        if output.suffix not in (".csv", ".parquet"):
+            raise ValueError(f"{output.name!r} must end in .csv or .parquet")
+        return output
+
+    @property
+    def mapped(self) -> Mapping[ScoreField, str]:
+        """The score fields that the output holds, with their columns there."""
+        return {field: name for field, name in self.fields.items() if name is not None}
+
+    @property
+    def mapping_file(self) -> Path:
+        return self.directory / self.mapping
+
+    @property
+    def output_file(self) -> Path:
+        return self.directory / self.output
+
+    @property
+    def state_file(self) -> Path:
+        return self.directory / (self.state or self.output.with_name(self.output.name + ".state"))
+
+    @property
+    def budget(self) -> Budget:
+        """Files have no limits."""
+        return Budget({})

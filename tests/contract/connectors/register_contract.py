@@ -1,0 +1,77 @@
+"""Reading by reference, which every CRM connector keeps: the census of an object and the rows of given ids."""
+
+from __future__ import annotations
+
+import pytest
+
+from connectors.port import Tier
+from connectors.quota import Lane
+from tests.contract.connectors.crm_practice import (
+    NOW_ON,
+    Learning,
+    Practice,
+    deletions,
+    drain,
+    people,
+    refs,
+    roll,
+)
+
+
+class RegisterContract:
+    """A part of `CrmContract`."""
+
+    @pytest.fixture
+    def practice(self) -> Practice:
+        raise LookupError("a subclass provides the practice CRM")
+
+    def test_a_census_names_every_row_once_whatever_the_cursors_have_seen(self, practice: Practice) -> None:
+        made = practice.populate()
+        more = practice.add_people(25)
+        practice.clock.advance(NOW_ON)
+        crm = practice.open(page_size=7)
+        found = [ref for object in crm.objects for ref in roll(crm, object)]
+        assert sorted(found) == sorted({*made.people, *made.accounts, *more})
+
+    def test_a_census_leaves_out_what_is_gone(self, practice: Practice) -> None:
+        gone, winner, loser, stays = practice.add_people(4)
+        practice.delete(gone)
+        winner = practice.merge(winner, loser)
+        practice.clock.advance(NOW_ON)
+        crm = practice.open()
+        assert set(roll(crm, stays.object)) == {winner, stays}
+
+    def test_rows_fetched_are_the_rows_pulled(self, practice: Practice) -> None:
+        made = practice.populate()
+        practice.clock.advance(NOW_ON)
+        crm = practice.open()
+        pages = [
+            page for stream in crm.streams if stream.tiers == frozenset(Tier) for page in drain(crm, stream.name, None)
+        ]
+        pulled = {record.ref: record for record in people(pages)} | {a.ref: a for page in pages for a in page.accounts}
+        for object in crm.objects:
+            page = crm.fetch([ref for ref in (*made.people, *made.accounts) if ref.object == object])
+            assert page.done
+            assert {record.ref: record for record in (*page.leads, *page.accounts)} == {
+                ref: record for ref, record in pulled.items() if ref.object == object
+            }
+
+    def test_rows_that_are_gone_are_fetched_as_deletions(self, practice: Practice) -> None:
+        gone, first, second, third, stays = practice.add_people(5)
+        practice.delete(gone)
+        last = practice.merge(practice.merge(second, third), first)
+        practice.clock.advance(NOW_ON)
+        page = practice.open().fetch([gone, third, stays])
+        assert refs([page]) == [stays]
+        found = deletions([page])
+        assert {ref: removal.merged_into for ref, removal in found.items()} == {gone: None, third: last}
+        assert len(practice.open().fetch([])) == 0
+
+    def test_a_census_and_a_fetch_are_refreshes(self, practice: Practice) -> None:
+        (ref,) = practice.add_people(1)
+        practice.clock.advance(NOW_ON)
+        gate = Learning()
+        crm = practice.open(gate=gate)
+        roll(crm, ref.object)
+        crm.fetch([ref])
+        assert set(gate.entered) == {Lane.REFRESH}
