@@ -20,7 +20,8 @@ CONTROL_PREFIX = "/sandbox"
 TRANSPORT = "sandbox.transport"
 """Scope key under which the server leaves the connection's transport (`serve.Connection`)."""
 
-_EFFECTS = frozenset({"status", "json", "html", "headers", "delay", "reset_before", "reset_after", "cut_body"})
+DRIPS = 20
+_EFFECTS = frozenset({"status", "json", "html", "headers", "delay", "reset_before", "reset_after", "cut_body", "drip"})
 _RULE = frozenset({"method", "path", "skip", "count", "probability", "seed", "effect"})
 
 
@@ -30,7 +31,8 @@ class Effect:
 
     `status` answers without running the app (body: `json` or `html`). `reset_before` drops the connection before the
     app runs, `reset_after` once the app has committed its work. `cut_body` sends only that share of the body and drops
-    the connection. `headers` replace those of the answer, whoever gave it.
+    the connection. `drip` sends the body in 20 pieces with so many seconds between them, which no timeout between two
+    reads notices. `headers` replace those of the answer, whoever gave it.
     """
 
     status: int | None = None
@@ -41,6 +43,7 @@ class Effect:
     reset_before: bool = False
     reset_after: bool = False
     cut_body: float | None = None
+    drip: float = 0.0
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Self:
@@ -64,6 +67,7 @@ class Effect:
             reset_before=bool(given.get("reset_before")),
             reset_after=bool(given.get("reset_after")),
             cut_body=(0.5 if cut is True else float(cut)) if cut else None,
+            drip=float(given.get("drip", 0.0)),
         )
 
 
@@ -174,13 +178,19 @@ class FaultMiddleware:
         replaced = {name for name, _ in effect.headers}
         kept = [(name, value) for name, value in answer.start["headers"] if name.lower() not in replaced]
         await send({**answer.start, "headers": [*kept, *effect.headers]})
-        if effect.cut_body is None:
+        if effect.drip:
+            size = -(-len(answer.body) // DRIPS) or 1
+            for start in range(0, len(answer.body), size):
+                await send({"type": "http.response.body", "body": answer.body[start : start + size], "more_body": True})
+                await asyncio.sleep(effect.drip)
+            await send({"type": "http.response.body", "body": b""})
+        elif effect.cut_body is None:
             await send({"type": "http.response.body", "body": answer.body})
-            return
-        part = answer.body[: int(len(answer.body) * effect.cut_body)]
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-        scope[TRANSPORT].close()
-        await _wait_for_disconnect(receive)
+        else:
+            part = answer.body[: int(len(answer.body) * effect.cut_body)]
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            scope[TRANSPORT].close()
+            await _wait_for_disconnect(receive)
 
 
 class _Answer:

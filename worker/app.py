@@ -20,6 +20,15 @@ QUEUES = ("plan", "sync", "compute")
 """plan and sync: I/O with the CRMs. compute: scoring. A worker each, so that busy slots do not starve beat."""
 
 
+ROUTES = {
+    "leadgauge.plan": "plan",
+    "leadgauge.pull": "sync",
+    "leadgauge.push": "sync",
+    "leadgauge.reconcile": "sync",
+    "leadgauge.rescore": "compute",
+}
+
+
 class App(Celery):
     """Celery with the one process that its tasks work in."""
 
@@ -60,6 +69,7 @@ app.conf.update(
     accept_content=["json"],
     task_create_missing_queues=False,
     task_queues={name: {"exchange": name, "routing_key": name} for name in QUEUES},
+    task_routes={name: {"queue": queue} for name, queue in ROUTES.items()},
     task_default_queue="plan",
     enable_utc=True,
     include=["worker.tasks"],

@@ -7,23 +7,28 @@ Order: `LEADGAUGE_*` environment variables, then files in the secrets directory,
 
 from __future__ import annotations
 
+import base64
+import binascii
+import difflib
 import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
-    YamlConfigSettingsSource,
 )
 
 from connectors.catalog import SourceSettings
+from connectors.hubspot.settings import HubspotSettings
 
 SECRETS = Path("/run/secrets")
 DEMO_FILE = Path(".leadgauge/demo/leadgauge.yaml")
@@ -90,6 +95,32 @@ class Settings(BaseSettings):
             raise ValueError(f"two sources are named {twice[0]!r}; every CRM account needs a name of its own")
         return sources
 
+    @field_validator("sources")
+    @classmethod
+    def _linked_orgs(cls, sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+        """A portal whose org is misspelt would link nobody, and say nothing."""
+        orgs = [source.name for source in sources if source.kind == "salesforce"]
+        for source in sources:
+            if isinstance(source, HubspotSettings) and source.salesforce not in (None, *orgs):
+                there = f"there are {', '.join(orgs)}" if orgs else "there is none"
+                raise ValueError(
+                    f"{source.name} names the Salesforce org {source.salesforce!r}, which no source is; {there}"
+                )
+        return sources
+
+    @field_validator("token_key")
+    @classmethod
+    def _fernet_key(cls, key: SecretStr | None) -> SecretStr | None:
+        try:
+            if key is not None and len(base64.urlsafe_b64decode(key.get_secret_value())) != 32:
+                raise ValueError
+        except (binascii.Error, ValueError):
+            raise ValueError(
+                "is no Fernet key; make one: python -c 'from cryptography.fernet import Fernet; "
+                "print(Fernet.generate_key().decode())'"
+            ) from None
+        return key
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -100,7 +131,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         path = config_file()
-        file = (YamlConfigSettingsSource(settings_cls, yaml_file=path),) if path else ()
+        file = (InitSettingsSource(settings_cls, _read(path)),) if path else ()
         return (init_settings, env_settings, file_secret_settings, *file)
 
 
@@ -114,19 +145,66 @@ def config_file() -> Path | None:
 def load() -> Settings:
     """Read the configuration. Raises `ConfigurationError` with one line for each thing that is wrong."""
     path = config_file()
-    if path and not path.is_file():
-        raise ConfigurationError(f"LEADGAUGE_CONFIG names {path}, which is not a file")
     try:
         return Settings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
     except ValidationError as problem:
-        lines = [f"{_place(error['loc'], path)}: {error['msg']}" for error in problem.errors(include_input=False)]
+        lines = [_line(error, path) for error in problem.errors(include_input=False, include_url=False)]
         raise ConfigurationError("\n".join(lines)) from None
-    except yaml.YAMLError as problem:
-        raise ConfigurationError(f"{path}: not valid YAML: {' '.join(str(problem).split())}") from None
     except SettingsError as problem:
-        raise ConfigurationError(str(problem)) from None
+        raise ConfigurationError(f"{problem}: a list or mapping in the environment is written as JSON") from None
 
 
-def _place(location: tuple[int | str, ...], path: Path | None) -> str:
-    name = ".".join(map(str, location))
-    return f"{path}, or the environment: {name}" if path else f"LEADGAUGE_{name.upper()}"
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ConfigurationError(f"LEADGAUGE_CONFIG names {path}, which is not a file")
+    try:
+        body = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as problem:
+        raise ConfigurationError(f"{path} cannot be read: {problem.strerror}") from None
+    except UnicodeDecodeError as problem:
+        raise ConfigurationError(f"{path} is not UTF-8 text: byte {problem.start} is wrong") from None
+    except yaml.YAMLError as problem:
+        raise ConfigurationError(f"{path} is not valid YAML: {_at(problem)}") from None
+    if not isinstance(body, dict | None) or not all(isinstance(key, str) for key in body or ()):
+        raise ConfigurationError(f"{path} must be a mapping of settings, as in `plan_every: 10`")
+    return body or {}
+
+
+def _at(problem: yaml.YAMLError) -> str:
+    """Where and what, without the lines around it: they may hold anything."""
+    mark, what = getattr(problem, "problem_mark", None), getattr(problem, "problem", None)
+    return f"line {mark.line + 1}, column {mark.column + 1}: {what}" if mark and what else "it cannot be parsed"
+
+
+_DURATION = "is no length of time; write seconds, or ISO 8601 as in PT30S"
+_PLAIN: Mapping[str, str] = {
+    "missing": "is missing",
+    "extra_forbidden": "is no setting",
+    "time_delta_parsing": _DURATION,
+    "time_delta_type": _DURATION,
+    "union_tag_not_found": "needs {discriminator}, which says what the rest means",
+    "union_tag_invalid": "has {discriminator} {tag!r}, which is none of {expected_tags}",
+    "model_type": "must be a mapping, as in `name: value`",
+    "model_attributes_type": "must be a mapping, as in `name: value`",
+    "dict_type": "must be a mapping, as in `name: value`",
+    "mapping_type": "must be a mapping, as in `name: value`",
+    "tuple_type": "must be a list",
+}
+"""What is wrong by the type of the validation error, where its own text speaks to programmers."""
+
+
+def _line(error: ErrorDetails, path: Path | None) -> str:
+    """Where, which setting, what is wrong, what is allowed."""
+    name = _name(error["loc"])
+    own = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    what = _PLAIN[error["type"]].format(**error.get("ctx", {})) if error["type"] in _PLAIN else own
+    if error["type"] == "extra_forbidden" and (close := difflib.get_close_matches(name, Settings.model_fields, 1)):
+        what += f"; did you mean `{close[0]}`?"
+    variable = f"LEADGAUGE_{str(error['loc'][0]).upper()}" if error["loc"] else ""
+    return f"{variable if variable in os.environ or not path else path}: `{name}` {what}"
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    """The setting's path as it is written: without the kinds that the validation passed through."""
+    tags = {2, *((4,) if location[3:4] == ("auth",) else ())} if location[:1] == ("sources",) else set()
+    return ".".join(str(part) for i, part in enumerate(location) if i not in tags and part != "[key]")

@@ -1,4 +1,4 @@
-"""The tasks: each names its queue and calls one use case. A wake-up that comes late, twice or never does no harm."""
+"""The tasks: each calls one use case; `worker.app` says which queue it goes to. A wake-up that comes late, twice or never does no harm."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 WAKE_UP = {"ignore_result": True, "expires": 60}
 
 
-@app.task(name="leadgauge.plan", queue="plan", **WAKE_UP)
+@app.task(name="leadgauge.plan", **WAKE_UP)
 def plan() -> None:
     """Wake whatever is due. Scheduled by beat."""
     process = app.current()
@@ -28,7 +28,7 @@ def plan() -> None:
         wake(wake_up)
 
 
-@app.task(name="leadgauge.pull", queue="sync", **WAKE_UP)
+@app.task(name="leadgauge.pull", **WAKE_UP)
 def pull(source: str, stream: str) -> None:
     """Read one stream of one CRM account."""
     from worker.sync.pull import pull as read
@@ -48,7 +48,7 @@ def pull(source: str, stream: str) -> None:
             wake(planning.Rescore(partition))
 
 
-@app.task(name="leadgauge.reconcile", queue="sync", **WAKE_UP)
+@app.task(name="leadgauge.reconcile", **WAKE_UP)
 def reconcile(source: str) -> None:
     """Count what one CRM account has against what is known, and fetch the difference."""
     from worker.sync.reconcile import reconcile as count
@@ -63,7 +63,7 @@ def reconcile(source: str) -> None:
         wake(planning.Reconcile(source))
 
 
-@app.task(name="leadgauge.rescore", queue="compute", **WAKE_UP)
+@app.task(name="leadgauge.rescore", **WAKE_UP)
 def rescore(partition: int) -> None:
     """Score the people of one partition who are due."""
     from worker.rescoring.batch import rescore as score
@@ -88,7 +88,7 @@ def rescore(partition: int) -> None:
             wake(planning.Push(source))
 
 
-@app.task(name="leadgauge.push", queue="sync", **WAKE_UP)
+@app.task(name="leadgauge.push", **WAKE_UP)
 def push(source: str) -> None:
     """Write what the ledger intends for one CRM account, and prove it."""
     from worker.writeback.push import push as write

@@ -91,7 +91,9 @@ class Leads(Table):
     @model_validator(mode="after")
     def _no_person_in_an_id(self) -> Leads:
         if self.columns.id in (self.columns.email, self.columns.name, self.columns.phone):
-            raise ValueError("columns.id: ids are shown in logs, so a name or an address cannot be one; add an id column")
+            raise ValueError(
+                "columns.id: ids are shown in logs, so a name or an address cannot be one; add an id column"
+            )
         return self
 
     @property
@@ -211,5 +213,7 @@ def load(file: Path) -> Mappings:
         row = None if mark is None else mark.line + 1
         raise Flaw(file, "is not YAML", "see docs/connectors.md for an example", row=row) from None
     except ValidationError as problem:
-        found = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in problem.errors())
+        found = "; ".join(
+            f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in problem.errors()
+        )
         raise Flaw(file, found, "see docs/connectors.md for what is allowed") from None

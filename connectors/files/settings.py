@@ -33,7 +33,9 @@ class FilesSettings(BaseModel):
         default=None, description="what was read of the files so far (SQLite); default: beside the output"
     )
     fields: Mapping[ScoreField, str | None] = CONTRACT
-    every: timedelta = Field(default=timedelta(seconds=30), gt=timedelta(0), description="how often to look for changes")
+    every: timedelta = Field(
+        default=timedelta(seconds=30), gt=timedelta(0), description="how often to look for changes"
+    )
     page_size: Annotated[int, Field(ge=1, le=50_000)] = 5000
 
     @field_validator("fields", mode="before")

@@ -50,7 +50,7 @@ class Checker:
         """All problems; none raised. What stops everything is reported alone."""
         try:
             self._session.account()
-            return [*self._readable(), *self._writable(), *self._properties()]
+            return [*self._readable(), *self._writable(), *self._properties(), *self._clocks()]
         except CrmError as problem:
             return [self._whole(problem)]
         except (KeyError, TypeError, ValueError):
@@ -100,6 +100,12 @@ class Checker:
             yield Problem(code, f"{self._session.source}/{where}", problem.message, fix)
         except Rejected:
             return  # allowed, whatever it thinks of the request
+
+    def _clocks(self) -> Iterator[Problem]:
+        if self._session.disagrees:
+            what = f"its clock differs from this machine's by {abs(self._session.ahead.total_seconds()):.0f} seconds"
+            fix = "synchronise this machine's clock (NTP); changes are read late until then, none is lost"
+            yield Problem("clock_skew", self._session.source, what, fix, fatal=False)
 
     def _properties(self) -> Iterator[Problem]:
         """The score fields must fit; without an attribute scores are poorer, not wrong."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 from connectors.errors import CrmError, Misconfigured, ProtocolViolation
 from connectors.hubspot.check import Checker
 from connectors.hubspot.events import EmailEvents, EventStream, FormSubmissions
+from connectors.hubspot.inventory import Inventory
 from connectors.hubspot.mapping import RecordMapper
 from connectors.hubspot.pull import Kit, ObjectStream, Reader
 from connectors.hubspot.push import PUSH_SIZE, Writer
@@ -16,8 +17,8 @@ from connectors.hubspot.removals import Removals
 from connectors.hubspot.schema import Schemas
 from connectors.hubspot.session import Session
 from connectors.hubspot.settings import HubspotSettings
-from connectors.port import Crm, Cursor, Page, Problem, Quota, Stream, Tier
-from connectors.quota import Gate
+from connectors.port import Census, Crm, Cursor, Page, Problem, Quota, Stream, Tier
+from connectors.quota import Gate, Lane
 from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteResult
 from connectors.tokens import Tokens
 from connectors.transport import Observer
@@ -48,9 +49,9 @@ class HubspotCrm:
         mapper = RecordMapper(settings)
         schemas = Schemas(session, settings.timings.schema_age)
         kit = Kit(settings, session, mapper, schemas)
-        contacts = ObjectStream(kit, "contacts")
-        readers: dict[str, Reader] = {"contacts": contacts}
-        readers.update((type, ObjectStream(kit, type)) for type in OBJECTS[1:])
+        objects = {type: ObjectStream(kit, type) for type in OBJECTS}
+        contacts = objects["contacts"]
+        readers: dict[str, Reader] = {**objects}
         readers["form_submissions"] = EventStream(kit, FormSubmissions(kit))
         readers["email_events"] = EventStream(kit, EmailEvents(kit))
         readers["removals"] = Removals(kit, contacts)
@@ -61,6 +62,7 @@ class HubspotCrm:
                 f"without: no stream is called {', '.join(sorted(unknown))}; there are {', '.join(readers)}",
             )
         self._readers = {name: reader for name, reader in readers.items() if name not in settings.without}
+        self._inventory = Inventory(kit, {type: objects[type] for type in OBJECTS if type in self._readers})
         self._writer = Writer(session, mapper, schemas, contacts.reader)
         self._checker = Checker(session, mapper, schemas, tuple(self._readers))
         self._names = frozenset(mapper.names)
@@ -95,6 +97,19 @@ class HubspotCrm:
             raise Misconfigured(self.source, f"there is no stream {stream!r}; there are {', '.join(self._readers)}")
         return self._understood(lambda: reader.pull(cursor, tier))
 
+    @property
+    def objects(self) -> Sequence[str]:
+        return [type for type in ("contacts", "companies") if type in self._readers]
+
+    def census(self, object: str, cursor: Cursor | None) -> Census:
+        return self._understood(lambda: self._inventory.census(object, cursor), Lane.REFRESH)
+
+    def fetch(self, refs: Sequence[RecordRef]) -> Page:
+        """HubSpot does not tell a record that was erased on a person's request from one that was purged."""
+        if len({ref.object for ref in refs}) > 1:
+            raise ValueError("the rows to fetch are of more than one object")
+        return self._understood(lambda: self._inventory.fetch(refs), Lane.REFRESH)
+
     def push(self, writes: Sequence[FieldWrite]) -> Sequence[WriteResult]:
         if len(writes) > PUSH_SIZE:
             raise ValueError(f"at most {PUSH_SIZE} records in a push, not {len(writes)}")
@@ -120,9 +135,9 @@ class HubspotCrm:
     def close(self) -> None:
         self._session.close()
 
-    def _understood(self, call: Callable[[], T]) -> T:
+    def _understood(self, call: Callable[[], T], lane: Lane = Lane.INBOUND) -> T:
         """`call()`; an answer that lacks what it must have is HubSpot's, and is said so without quoting it."""
-        self._session.account()
+        self._session.account(lane)
         try:
             return call()
         except (KeyError, TypeError, ValueError) as problem:

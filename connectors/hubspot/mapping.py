@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from connectors.hubspot.schema import Property
@@ -13,6 +13,7 @@ from connectors.hubspot.values import EPOCH, PROPERTY_TYPES, instant, parse, sco
 from connectors.hubspot.values import MILLISECOND as MS
 from connectors.records import (
     AccountRecord,
+    AttributeChange,
     Deletion,
     LeadRecord,
     Outcome,
@@ -76,6 +77,11 @@ class RecordMapper:
         self.unread: Counter[str] = Counter()
 
     @property
+    def historic(self) -> list[str]:
+        """The contact properties whose history is read: those of the attributes."""
+        return sorted(set(self.attributes.values()))
+
+    @property
     def attributes(self) -> Mapping[str, str]:
         """Contact property by attribute."""
         return {attribute: name for attribute, (name, _) in self._contact.items()}
@@ -121,6 +127,25 @@ class RecordMapper:
             attributes=attributes,
             written=score_fields(properties, self.names),
         )
+
+    def changes(
+        self, contact: RecordRef, history: Mapping[str, Any], schema: Callable[[], Mapping[str, Property]]
+    ) -> Iterator[AttributeChange]:
+        """The values that each attribute took on, as far back as HubSpot keeps them (about 45 a property).
+
+        A version that repeats the value before it is left out: HubSpot recalculates (`sourceType` CALCULATED) and
+        rewrites without changing anything. A value that is not of its type is left out and counted.
+        """
+        for attribute, (name, kind) in self._contact.items():
+            versions = sorted((instant(entry["timestamp"]), entry["value"] or "") for entry in history.get(name) or ())
+            before = ""
+            for at, raw in versions:
+                if raw == before:
+                    continue
+                before = raw
+                found = self._attributes({attribute: (name, kind or _type_of(schema().get(name)))}, {name: raw})
+                if found or not raw:
+                    yield AttributeChange(contact, attribute, found.get(attribute), at, at)
 
     def merged(self, row: Row) -> list[Deletion]:
         """The old ids that live on in this contact, each with when it was merged away."""

@@ -37,8 +37,10 @@ class ObjectReader:
         self._session, self.type, self._page_size = session, type, page_size
         self._properties, self._history = list(properties), list(history)
 
-    def search(self, window: Window) -> tuple[list[Row], str | None]:
+    def search(self, window: Window, properties: Sequence[str] = ()) -> tuple[list[Row], str | None]:
         """A page of rows modified within the window, ascending id, and where the next page starts.
+
+        They come with their stamp, and `properties` beside it.
 
         Pages are cut by id, never by offset: offsets end at 10,000, and more rows than that can share one millisecond
         (github.com/airbytehq/airbyte/issues/43317). A row is found by its indexed stamp but shown with the newer one,
@@ -48,7 +50,7 @@ class ObjectReader:
         within = {"propertyName": stamp, "operator": "GTE", "value": str(window.since)}
         if window.until is not None:
             within |= {"operator": "BETWEEN", "highValue": str(window.until)}
-        return self.find([within], [stamp], window.position, window.lane)
+        return self.find([within], [stamp, *properties], window.position, window.lane)
 
     def find(
         self, filters: Sequence[Mapping[str, str]], properties: Sequence[str], after: str | None, lane: Lane
@@ -85,18 +87,23 @@ class ObjectReader:
         following = (answer.get("paging") or {}).get("next")
         return answer["results"], following["after"] if following else None
 
-    def read(self, ids: Sequence[str], lane: Lane, properties: Sequence[str] | None = None) -> list[Row]:
+    def read(
+        self, ids: Sequence[str], lane: Lane, properties: Sequence[str] | None = None,
+        history: Sequence[str] | None = None,
+    ) -> list[Row]:  # fmt: skip
         """Rows by id from the primary store, in no order; an id that is gone is left out.
 
-        `properties` instead of the usual ones come without history.
+        `properties` instead of the usual ones come without history, or with that of the properties in `history`; so
+        few rows fit a call then that it takes twice as many.
         """
-        history = self._history if properties is None else []
+        if history is None:
+            history = self._history if properties is None else ()
         path = self._session.paths.objects(self.type, "batch/read")
         found: list[Row] = []
         for batch in batches(ids, WITH_HISTORY if history else READ_BATCH):
             body: dict[str, Any] = {
                 "properties": list(self._properties if properties is None else properties),
-                "propertiesWithHistory": history,
+                "propertiesWithHistory": list(history),
                 "inputs": [{"id": id} for id in batch],
             }
             found += self._session.post(path, body, lane=lane)["results"]
@@ -134,6 +141,11 @@ def linked(session: Session, of: str, to: str, ids: Sequence[str], lane: Lane) -
             if following := (row.get("paging") or {}).get("next"):
                 waiting.append({"id": id, "after": following["after"]})
     return {id: [other for _, other in sorted(others, key=lambda other: other[0])] for id, others in found.items()}
+
+
+def calls(rows: int, size: int) -> int:
+    """Batches of `size` that `rows` take."""
+    return -(-rows // size)
 
 
 def batches(ids: Sequence[str], size: int) -> Iterator[list[str]]:

@@ -128,7 +128,7 @@ def advance(
         return replace(place, window=under_way), under_way is None
     seen = {**place.seen, **dict(rows)}
     if under_way is not None:
-        return replace(place, seen=_newest(seen), window=under_way), False
+        return replace(place, seen=newest(seen), window=under_way), False
     overlap, sweep = timings.overlap // MILLISECOND, timings.sweep // MILLISECOND
     read_to, swept_to = place.read_to, place.swept_to
     if window.reason is Reason.SWEEP:
@@ -138,14 +138,15 @@ def advance(
     if window.reason is Reason.HISTORY:
         swept_to = until
     floor = min(read_to - overlap, swept_to)
-    kept = _newest({id: modified for id, modified in seen.items() if abs(modified) >= floor})
+    kept = newest({id: modified for id, modified in seen.items() if abs(modified) >= floor})
     sweeping = None
     if window.reason is Reason.FORWARD and now - swept_to >= 2 * sweep:
         sweeping = Window(Reason.SWEEP, swept_to, min(now - sweep, read_to))
     return Place(read_to, swept_to, kept, sweeping), sweeping is None
 
 
-def _newest(seen: Mapping[str, int]) -> dict[str, int]:
-    if len(seen) <= SEEN_KEPT:
+def newest(seen: Mapping[str, int], most: int = SEEN_KEPT) -> dict[str, int]:
+    """The `most` rows of `seen` that were modified last."""
+    if len(seen) <= most:
         return dict(seen)
-    return dict(sorted(seen.items(), key=lambda row: abs(row[1]))[-SEEN_KEPT:])
+    return dict(sorted(seen.items(), key=lambda row: abs(row[1]))[-most:])

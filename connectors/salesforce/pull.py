@@ -11,12 +11,14 @@ from connectors.errors import Misconfigured, ProtocolViolation
 from connectors.port import Cursor, Page, Stream, Tier
 from connectors.quota import Lane
 from connectors.salesforce.facts import Assembly
+from connectors.salesforce.horizon import Horizon
+from connectors.salesforce.load import FirstLoad
 from connectors.salesforce.mapping import Row
 from connectors.salesforce.purges import Purges
 from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.salesforce.values import Unreadable, instant
-from connectors.salesforce.windows import Coverage, Place, keyset
+from connectors.salesforce.windows import Place, keyset
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +45,6 @@ STREAMS: tuple[Stream, ...] = (
     Stream(PURGES, timedelta(hours=1), frozenset({Tier.COMPLETE})),
 )
 
-REPLICATION_SPAN = timedelta(minutes=3)
-"""What `getUpdated` is asked for. It wants more than a minute; we want its latestDateCovered, not its ids."""
-BLIND_LAG = timedelta(minutes=10)
-"""How far to stay behind where Salesforce cannot say what is in flight: Apex may run for ten minutes."""
-
 
 class Reader:
     """Pulls the streams of one org."""
@@ -56,6 +53,8 @@ class Reader:
         self._settings = settings
         self._session = session
         self._assembly = assembly
+        self._horizon = Horizon(session, settings.settle)
+        self._load = FirstLoad(settings, session, assembly, self._horizon)
         objects = [object for name, object in OBJECTS.items() if name not in settings.without]
         self._purges = Purges(settings.name, session, objects)
         self.streams = tuple(stream for stream in STREAMS if stream.name not in settings.without)
@@ -87,6 +86,10 @@ class Reader:
         """Up to where nothing can appear any more; the first load is one long window of this kind."""
         backfill = place.since is None
         lane = Lane.BACKFILL if backfill else Lane.REFRESH
+        if place.job is not None:
+            return self._load.go_on(object, place, place.job)
+        if place.until is None and backfill and (begun := self._load.begin(object, place)) is not None:
+            return begun
         if place.until is None:
             rows, drained, place = self._open(object, place, lane)
         else:
@@ -104,27 +107,15 @@ class Reader:
         is asked for before the rows are, because what is committed in between would be missed by both.
         """
         start = place.since and place.since - self._settings.overlap
-        coverage = self._coverage(object, place.coverage, lane)
+        coverage = self._horizon.coverage(object, place.coverage, lane)
         rows, drained = self._read(object, lane, start=start)
         if coverage.stale(self._session.now()):  # our idea of the server's time was far behind
-            coverage = self._coverage(object, coverage, lane)
+            coverage = self._horizon.coverage(object, coverage, lane)
             rows, drained = self._read(object, lane, start=start)
-        until = min(self._session.now() - self._settings.settle, coverage.until).replace(microsecond=0)
+        until = self._horizon.end(coverage)
         until = max(until, place.since) if place.since else until
         settled = [row for row in rows if instant(row["SystemModstamp"]) < until]
         return settled, drained or len(settled) < len(rows), replace(place, until=until, coverage=coverage)
-
-    def _coverage(self, object: str, known: Coverage | None, lane: Lane) -> Coverage:
-        now = self._session.now().replace(microsecond=0)
-        if known is not None and not known.stale(now):
-            return known
-        if self._session.describe(object, lane=lane).replicateable:
-            try:
-                answer = self._session.changed(object, "updated", now - REPLICATION_SPAN, now, lane=lane)
-                return Coverage(now, instant(answer["latestDateCovered"]))
-            except (ProtocolViolation, Misconfigured, KeyError):  # too many ids, or a right that is missing
-                log.info("in-flight changes unknown", extra={"action": "coverage_unknown", "object": object})
-        return Coverage(now, now - BLIND_LAG)
 
     def _fast(self, object: str, place: Place) -> Page:
         """From the cursor to now: what is visible already."""

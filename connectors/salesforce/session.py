@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
 import requests
@@ -23,6 +23,8 @@ from connectors.salesforce.settings import BUCKET, SalesforceSettings
 from connectors.salesforce.wire import SessionRefused, Wire
 from connectors.tokens import Tokens
 from connectors.transport import Observer, attempt
+
+T = TypeVar("T")
 
 WRITE_HEADERS = {
     # Without it Salesforce runs the active assignment rules on updates of leads and accounts too, so that writing a
@@ -101,6 +103,41 @@ class Session:
                 answer = self._call(lane, "GET", path)
         except (KeyError, TypeError, IndexError):
             raise ProtocolViolation(self.source, "a query was answered without records") from None
+
+    def count(self, object: str, *, up_to: int, lane: Lane) -> int:
+        """How many rows an object has, deleted and archived ones included; counts no further than `up_to`."""
+        answer = self._call(lane, "GET", "queryAll", params={"q": f"SELECT COUNT() FROM {object} LIMIT {up_to}"})
+        return int(answer.get("totalSize") or 0) if isinstance(answer, dict) else 0
+
+    def get(self, path: str, *, lane: Lane) -> Any:
+        """A resource below the API version's root."""
+        return self._call(lane, "GET", path)
+
+    def post(self, path: str, body: Mapping[str, Any], *, lane: Lane) -> Any:
+        """Create one. It may be created twice when an answer is lost."""
+        return self._call(lane, "POST", path, json=body)
+
+    def download(
+        self, path: str, params: Mapping[str, str], read: Callable[[requests.Response], T], *, lane: Lane
+    ) -> T:
+        """What `read` makes of a CSV answer as it streams in. `read` begins anew when the answer breaks off, or when
+        it raises `Transient` itself."""
+
+        def send(client: _Client) -> T:
+            headers = {**client.sdk.headers, "Accept": "text/csv"}
+            url = client.sdk.base_url + path
+            try:
+                with self._wire.request("GET", url, params=params, headers=headers, stream=True) as response:
+                    return read(response)
+            except requests.RequestException as problem:
+                raise Transient(self.source, f"{path}: the answer was cut off ({type(problem).__name__})") from None
+
+        return attempt(lambda: self._once(lane, send), sleep=self._sleep)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, as between attempts."""
+        if seconds:
+            self._sleep(seconds)
 
     def changed(self, object: str, what: str, start: datetime, end: datetime, *, lane: Lane) -> dict[str, Any]:
         """The replication call `updated` or `deleted`. Salesforce cuts both ends to the minute."""
@@ -186,14 +223,20 @@ class Session:
         self._wire.close()
 
     def _call(self, lane: Lane, method: str, path: str, **kwargs: Any) -> Any:
-        return attempt(lambda: self._once(lane, method, path, kwargs), sleep=self._sleep)
+        def send(client: _Client) -> Any:
+            try:
+                return client.sdk.restful(path, method=method, **kwargs)
+            except requests.JSONDecodeError:
+                raise Transient(self.source, f"{path} answered with a body that is no JSON") from None
 
-    def _once(self, lane: Lane, method: str, path: str, kwargs: dict[str, Any]) -> Any:
+        return attempt(lambda: self._once(lane, send), sleep=self._sleep)
+
+    def _once(self, lane: Lane, send: Callable[[_Client], T]) -> T:
         client = self._client or self._connect(None)
         while True:
             self._gate.enter(self.source, BUCKET, lane)
             try:
-                answer = client.sdk.restful(path, method=method, **kwargs)
+                answer = send(client)
             except SessionRefused:
                 if client.grant.ours and not client.proven:
                     self._client = None
@@ -202,8 +245,6 @@ class Session:
                         "a token just issued is refused; check the app's scopes (api), IP ranges and API access",
                     ) from None
                 client = self._connect(client.grant)
-            except requests.JSONDecodeError:
-                raise Transient(self.source, f"{path} answered with a body that is no JSON") from None
             else:
                 client.proven = True
                 return answer

@@ -117,6 +117,8 @@ class SalesforceSettings(_Frozen):
     )
     overlap: timedelta = Field(default=timedelta(minutes=10), ge=timedelta(0), description="re-read with every window")
     page_size: Annotated[int, Field(ge=1, le=2000)] = 2000
+    bulk_from: PositiveInt = Field(default=2000, description="rows from which on a first load is a Bulk API 2.0 query")
+    bulk_page_size: PositiveInt = Field(default=10_000, description="rows of a bulk query that are applied at once")
     describe_for: timedelta = timedelta(minutes=15)
     token_for: timedelta = Field(
         default=timedelta(hours=2), description="how long a token is handed to other processes"

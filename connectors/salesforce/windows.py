@@ -14,6 +14,8 @@ from typing import Any, Self
 
 from connectors.salesforce.values import instant, soql_instant
 
+STAMP = "SystemModstamp"
+"""Moves with every change of a row, those that leave LastModifiedDate alone included."""
 ASK_EVERY = timedelta(minutes=5)
 """`getUpdated` must not be polled more often (SOAP API guide, "Polling for Changes")."""
 
@@ -31,11 +33,21 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """A bulk query. `locator`: where its next piece is (None: at its first); `looks`: pulls that found it running."""
+
+    id: str
+    locator: str | None = None
+    looks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A cursor, read. `since`: everything stamped before is known (None: nothing is).
 
-    Within a window `until` is its end and `after` the last row seen. `fast` marks the throw-away cursor of the fast
-    tier, which must not be continued as a complete one.
+    Within a window `until` is its end and `after` the last row seen, or `job` the bulk query that answers it; `lost`
+    counts those that came to nothing. `fast` marks the throw-away cursor of the fast tier, which must not be continued
+    as a complete one.
     """
 
     since: datetime | None = None
@@ -43,18 +55,22 @@ class Place:
     after: tuple[datetime, str] | None = None
     coverage: Coverage | None = None
     fast: bool = False
+    job: Job | None = None
+    lost: int = 0
 
     @classmethod
     def of(cls, cursor: Mapping[str, Any] | None) -> Self:
         if cursor is None:
             return cls()
-        after, coverage = cursor.get("after"), cursor.get("coverage")
+        after, coverage, job = cursor.get("after"), cursor.get("coverage"), cursor.get("job")
         return cls(
             since=_maybe(cursor.get("since")),
             until=_maybe(cursor.get("until")),
             after=(instant(after[0]), str(after[1])) if after else None,
             coverage=Coverage(instant(coverage[0]), instant(coverage[1])) if coverage else None,
             fast=bool(cursor.get("fast")),
+            job=Job(str(job[0]), job[1], int(job[2])) if job else None,
+            lost=int(cursor.get("lost") or 0),
         )
 
     def cursor(self) -> dict[str, Any]:
@@ -65,6 +81,8 @@ class Place:
             "after": self.after and [soql_instant(self.after[0]), self.after[1]],
             "coverage": self.coverage and [soql_instant(self.coverage.asked), soql_instant(self.coverage.until)],
             "fast": self.fast or None,
+            "job": self.job and [self.job.id, self.job.locator, self.job.looks],
+            "lost": self.lost or None,
         }
         return {key: value for key, value in pairs.items() if value is not None}
 
@@ -77,19 +95,20 @@ def keyset(
     after: tuple[datetime, str] | None,
     until: datetime | None,
     limit: int,
+    stamp: str = STAMP,
 ) -> str:
-    """SOQL for the next `limit` rows in [start, until) after the row `after`, in the order (SystemModstamp, Id)."""
+    """SOQL for the next `limit` rows in [start, until) after the row `after`, in the order (`stamp`, Id)."""
     bounds = []
     if after is not None:
-        stamp = soql_instant(after[0])
+        at = soql_instant(after[0])
         # The first bound is implied by the second; it is what lets the index be used.
-        bounds = [f"SystemModstamp >= {stamp}", f"(SystemModstamp > {stamp} OR Id > '{after[1]}')"]
+        bounds = [f"{stamp} >= {at}", f"({stamp} > {at} OR Id > '{after[1]}')"]
     elif start is not None:
-        bounds = [f"SystemModstamp >= {soql_instant(start)}"]
+        bounds = [f"{stamp} >= {soql_instant(start)}"]
     if until is not None:
-        bounds.append(f"SystemModstamp < {soql_instant(until)}")
+        bounds.append(f"{stamp} < {soql_instant(until)}")
     where = f" WHERE {' AND '.join(bounds)}" if bounds else ""
-    return f"SELECT {', '.join(columns)} FROM {object}{where} ORDER BY SystemModstamp, Id LIMIT {limit}"
+    return f"SELECT {', '.join(columns)} FROM {object}{where} ORDER BY {stamp}, Id LIMIT {limit}"
 
 
 def _maybe(text: str | None) -> datetime | None:

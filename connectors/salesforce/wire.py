@@ -53,6 +53,7 @@ class Wire(requests.Session):
         endpoint = endpoint_of(str(url))
         response = self._exchange(str(method), str(url), endpoint, *args, **kwargs)
         if response.status_code == 401:
+            response.close()  # a streamed one would keep its connection
             raise SessionRefused
         if response.status_code >= 300:
             raise self._error(response, endpoint)

@@ -11,7 +11,7 @@ from sandbox.salesforce.schema import Field, FieldType
 if TYPE_CHECKING:
     from sandbox.salesforce.org import Org
 
-_CHANGES = {"add": str, "remove": bool, "restore": bool, "length": int, "values": list}
+_CHANGES: Mapping[str, type] = {"add": str, "remove": bool, "restore": bool, "length": int, "values": list}
 
 
 def drift(org: Org, order: Mapping[str, Any]) -> None:
@@ -28,13 +28,12 @@ def drift(org: Org, order: Mapping[str, Any]) -> None:
         raise ValueError(f'an order takes "object", "field" and one of {", ".join(_CHANGES)}')
     (what, value) = next(iter(changes.items()))
     if what not in _CHANGES or not isinstance(value, _CHANGES[what]):
-        raise ValueError(
-            f"{what!r} must be one of {', '.join(f'{key} ({kind.__name__})' for key, kind in _CHANGES.items())}"
-        )
+        known = ", ".join(f"{key} ({kind.__name__})" for key, kind in _CHANGES.items())
+        raise ValueError(f"{what!r} must be one of {known}")
     if what == "add":
         if sobject.field(name) is not None:
             raise ValueError(f"{sobject.name} already has a field {name}")
-        org.add_field(sobject.name, Field(name=name, type=FieldType(value), length=255))
+        org.add_field(sobject.name, Field(name=name, type=FieldType(str(value)), length=255))
     elif what == "restore":
         if (sobject.name, name) not in org.removed_fields:
             raise ValueError(f"no field {name} of {sobject.name} was removed")

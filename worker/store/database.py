@@ -8,25 +8,30 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 
 
 class DatabaseError(Exception):
     """PostgreSQL cannot be used. The text says which one, what is wrong, and what to do; never a password."""
 
 
+class BrokenUrl(DatabaseError):
+    """The address itself is wrong: no use in trying again."""
+
+
 def connect(url: str) -> Engine:
-    """An engine with a small pool; open one in each process, after the fork. Raises `DatabaseError` on a broken URL."""
+    """An engine with a small pool; open one in each process, after the fork. Raises `BrokenUrl`."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise DatabaseError(
-            "LEADGAUGE_DATABASE_URL is not a URL; write postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
+        raise BrokenUrl(
+            "LEADGAUGE_DATABASE_URL is no address of a database; write postgresql://USER@HOST:5432/DATABASE, the "
+            "password after USER and a colon"
         ) from None
     if parsed.get_backend_name() != "postgresql":
-        raise DatabaseError(
-            f"LEADGAUGE_DATABASE_URL names {parsed.get_backend_name()}; only postgresql:// is supported"
-        )
+        raise BrokenUrl(f"LEADGAUGE_DATABASE_URL names {parsed.get_backend_name()}; only postgresql:// is supported")
+    if "@" in (parsed.host or ""):
+        raise BrokenUrl("LEADGAUGE_DATABASE_URL has two @; in a password, write @ as %40, : as %3A and / as %2F")
     return create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=4,
@@ -37,14 +42,25 @@ def connect(url: str) -> Engine:
 
 
 def ping(engine: Engine) -> None:
-    """Raises `DatabaseError` when the server does not answer or does not let us in."""
+    """Raises `DatabaseError` when the server does not answer or does not let us in, `BrokenUrl` for an option unknown."""
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))
     except OperationalError as problem:
         reason = " ".join(str(problem.orig).split())
-        where = engine.url.render_as_string(hide_password=True)
-        raise DatabaseError(f"PostgreSQL at {where} does not answer: {reason}") from None
+        raise DatabaseError(
+            f"PostgreSQL ({_where(engine)}) does not answer: {reason}. Start it, or correct LEADGAUGE_DATABASE_URL"
+        ) from None
+    except ProgrammingError as problem:  # libpq's refusal of a URL's query
+        reason = " ".join(str(problem.orig).split())
+        raise BrokenUrl(f"LEADGAUGE_DATABASE_URL is not understood: {reason}") from None
+
+
+def _where(engine: Engine) -> str:
+    """Which database, without what may hold a secret."""
+    url = engine.url
+    host = url.host or url.query.get("host") or "the local socket"
+    return f"host {host}, port {url.port or 5432}, database {url.database}, user {url.username}"
 
 
 def libpq(engine: Engine) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from connectors.port import Crm
@@ -37,7 +38,7 @@ class PracticeOrg(Practice):
 
     people_stream = "leads"
 
-    def __init__(self, host: Host, directory: Path, *, page_rows: int = 2000) -> None:
+    def __init__(self, host: Host, directory: Path, *, page_rows: int = 2000, bulk_from: int = 2000) -> None:
         self.clock = Clock(START)
         self.clock.hold(START)
         self.org = Org(self.clock)
@@ -49,7 +50,9 @@ class PracticeOrg(Practice):
             jwt_public_key_pem=signing_key(self.private_key),
             username=USER,
             page_rows=page_rows,
+            bulk_delay=0.01,
         )
+        self._bulk_from = bulk_from
         self.faults = host.show(build_app(self.org, server), self.clock)
         self.url = host.url
         self._ca = host.ca
@@ -71,6 +74,8 @@ class PracticeOrg(Practice):
             "login_url": self.url,
             "ca_bundle": self._ca,
             "page_size": page_size or 2000,
+            "bulk_page_size": page_size or 10_000,
+            "bulk_from": self._bulk_from,
             **settings,
         }
         crm = open_salesforce(
@@ -78,7 +83,7 @@ class PracticeOrg(Practice):
             gate=gate or OpenGate(),
             tokens=self._tokens,
             observer=observer,
-            sleep=lambda seconds: None,
+            sleep=lambda seconds: sleep(min(seconds, 0.02)),
         )
         self._opened.append(crm)
         return crm

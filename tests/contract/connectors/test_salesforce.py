@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,13 +11,27 @@ from tests.contract.connectors.crm_contract import (
     CrmContract,
     Practice,
 )
-from tests.contract.connectors.salesforce_org import KEY, USER, PracticeOrg
+from tests.contract.connectors.practice import Host
+from tests.contract.connectors.salesforce_org import KEY, SECRET, USER, PracticeOrg
 
 
 class TestSalesforceKeepsTheContract(CrmContract):
     @pytest.fixture
     def practice(self, org: PracticeOrg) -> Practice:
         return org
+
+
+class TestSalesforceKeepsTheContractInBulk(CrmContract):
+    """Every first load by a bulk query, however small."""
+
+    @pytest.fixture
+    def practice(
+        self, salesforce_host: Host, salesforce_directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Practice]:
+        monkeypatch.setenv("SF_SECRET", SECRET)
+        org = PracticeOrg(salesforce_host, salesforce_directory, bulk_from=1)
+        yield org
+        org.close()
 
 
 def test_every_flow_logs_in(org: PracticeOrg, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from connectors.errors import ProtocolViolation
 from connectors.port import Tier
 from connectors.records import OutcomeStatus, RecordRef
 from connectors.salesforce.describe import description
+from connectors.salesforce.facts import Assembly
 from connectors.salesforce.mapping import Records
 from connectors.salesforce.pull import Reader
 from tests.unit.connectors.salesforce_stub import Asked, Reply, Stub, described, described_field
@@ -57,6 +58,11 @@ def test_a_deals_people_are_named_once(stub: Stub) -> None:
     assert read.people == (RecordRef("acme", "Contact", "C1"), RecordRef("acme", "Contact", "C2"))
 
 
+def reader_of(stub: Stub) -> Reader:
+    settings, session = stub.settings(), stub.session()
+    return Reader(settings, session, Assembly(settings, session))
+
+
 def test_a_row_that_cannot_be_placed_in_time_is_a_matter_for_a_developer(stub: Stub) -> None:
     def answer(asked: Asked) -> Reply:
         if asked.path.endswith("/describe"):
@@ -65,7 +71,7 @@ def test_a_row_that_cannot_be_placed_in_time_is_a_matter_for_a_developer(stub: S
 
     stub.answer = answer
     with pytest.raises(ProtocolViolation, match="leads: not a datetime"):
-        Reader(stub.settings(), stub.session()).pull("leads", None, Tier.COMPLETE)
+        reader_of(stub).pull("leads", None, Tier.COMPLETE)
 
 
 def test_where_salesforce_cannot_tell_what_is_in_flight_the_window_stays_ten_minutes_behind(stub: Stub) -> None:
@@ -75,6 +81,6 @@ def test_where_salesforce_cannot_tell_what_is_in_flight_the_window_stays_ten_min
         return Reply(200, {"records": [], "done": True}, {"Date": "Mon, 02 Mar 2026 09:30:00 GMT"})
 
     stub.answer = answer
-    reader = Reader(stub.settings(), stub.session())
+    reader = reader_of(stub)
     reader.pull("leads", None, Tier.COMPLETE)  # hears the server's time
     assert reader.pull("leads", None, Tier.COMPLETE).cursor["since"].startswith("2026-03-02T09:20:0")
