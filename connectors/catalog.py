@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from pydantic import Field
 
+from connectors.files.settings import FilesSettings
 from connectors.hubspot.settings import HubspotSettings
 from connectors.salesforce.settings import SalesforceSettings
 
@@ -18,18 +19,19 @@ if TYPE_CHECKING:
     from connectors.tokens import Tokens
     from connectors.transport import Observer
 
-SourceSettings = Annotated[SalesforceSettings | HubspotSettings, Field(discriminator="kind")]
+SourceSettings = Annotated[SalesforceSettings | HubspotSettings | FilesSettings, Field(discriminator="kind")]
 """The settings of one configured CRM account, told apart by `kind`."""
 
 # Named, not imported: a vendor's SDK costs its process 18 to 25 MB, and most processes need one of them or none.
 OPENERS: dict[str, str] = {
     "salesforce": "connectors.salesforce.crm:open_salesforce",
     "hubspot": "connectors.hubspot.crm:open_hubspot",
+    "files": "connectors.files.crm:open_files",
 }
 
 
 def open_crm(
-    settings: SalesforceSettings | HubspotSettings,
+    settings: SalesforceSettings | HubspotSettings | FilesSettings,
     *,
     gate: Gate,
     tokens: Tokens,

@@ -20,8 +20,9 @@ QUEUES = ("plan", "sync", "compute")
 """plan and sync: I/O with the CRMs. compute: scoring. A worker each, so that busy slots do not starve beat."""
 
 
+PLAN = "leadgauge.plan"
 ROUTES = {
-    "leadgauge.plan": "plan",
+    PLAN: "plan",
     "leadgauge.pull": "sync",
     "leadgauge.push": "sync",
     "leadgauge.reconcile": "sync",
@@ -78,13 +79,11 @@ app.conf.update(
 
 def configure(settings: Settings, broker: str) -> None:
     """Point Celery at the broker and set the schedule; before a worker or beat starts."""
-    from worker.tasks import plan
-
     every = settings.plan_every.total_seconds()
     app.conf.broker_url = broker
     app.conf.beat_schedule = {
         # Expiring before the next tick, so that a backlog heals itself.
-        plan.name: {"task": plan.name, "schedule": every, "options": {"expires": every * 0.8}},
+        PLAN: {"task": PLAN, "schedule": every, "options": {"expires": every * 0.8}},
     }
 
 

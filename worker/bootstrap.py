@@ -77,6 +77,8 @@ class Process:
             url.get_secret_value() if url is not None else None
             for url in (self.settings.database_url, self.settings.redis_url, self.settings.broker_url)
         )
+        if "" in (database, redis):  # a variable that was meant to hold one: not a wish for servers of our own
+            raise ConfigurationError("LEADGAUGE_DATABASE_URL and LEADGAUGE_REDIS_URL: unset what is empty, or fill it")
         if database is None or redis is None:
             own = embedded.start(self.settings.home)
             database, broker = database or own.database_url, broker or redis or own.broker_url
@@ -99,20 +101,27 @@ class Process:
 
     @cached_property
     def redis(self) -> Redis:
-        return Redis.from_url(
-            self.addresses.redis,
-            socket_timeout=10,
-            socket_connect_timeout=5,
-            health_check_interval=25,
-            retry=Retry(NoBackoff(), 1),  # the default keeps a caller three seconds at a closed door
-        )
+        """Not connected yet. Raises `ConfigurationError` for a broken URL."""
+        try:
+            return Redis.from_url(
+                self.addresses.redis,
+                socket_timeout=10,
+                socket_connect_timeout=5,
+                health_check_interval=25,
+                retry=Retry(NoBackoff(), 1),  # the default keeps a caller three seconds at a closed door
+            )
+        except ValueError as problem:
+            raise ConfigurationError(
+                f"LEADGAUGE_REDIS_URL is not understood: {problem}; write redis://HOST:6379/0"
+            ) from None
 
     def ping_redis(self) -> None:
-        """Raises `ConfigurationError` when Redis does not answer."""
+        """Raises `RedisError` when Redis does not answer, `ConfigurationError` for a broken URL."""
         try:
             self.redis.ping()
-        except (RedisError, ValueError) as problem:
-            raise ConfigurationError(f"LEADGAUGE_REDIS_URL: Redis does not answer: {problem}") from None
+        except RedisError as problem:
+            what = " ".join(str(problem).split()).removesuffix(".")
+            raise RedisError(f"does not answer: {what}. Start it, or correct LEADGAUGE_REDIS_URL") from None
 
     @cached_property
     def _tokens(self) -> RedisTokens:
@@ -142,7 +151,13 @@ class Process:
                 raise ConfigurationError(
                     f"no source is named {source!r}; there are: {', '.join(self.sources) or 'none'}"
                 )
-            self._crms[source] = open_crm(settings, gate=self._gate, tokens=self._tokens, observer=_unobserved)
+            try:
+                self._crms[source] = open_crm(settings, gate=self._gate, tokens=self._tokens, observer=_unobserved)
+            except OSError as problem:
+                file = getattr(settings, "ca_bundle", None)
+                raise ConfigurationError(
+                    f"{source}: ca_bundle {file} is no readable PEM file: {problem.strerror}"
+                ) from None
         return self._crms[source]
 
     @property
@@ -201,6 +216,13 @@ class Process:
             catalogue = Catalogue.shipped().extended(custom)
         except ValueError as problem:
             raise ConfigurationError(f"attributes: {problem}") from None
+        for source in self.settings.sources:
+            mapped: Mapping[str, object] = getattr(source, "attributes", {})
+            if unknown := sorted(mapped.keys() - catalogue.attributes.keys()):
+                raise ConfigurationError(
+                    f"source {source.name}: no attribute is named {unknown[0]!r}; declare it under `attributes`, or "
+                    f"map one of {', '.join(sorted(catalogue.attributes))}"
+                )
         return load(text, file, catalogue)
 
     def migrate(self) -> None:
@@ -212,7 +234,8 @@ class Process:
         try:
             body = path.read_text(encoding="utf-8") if path else shipped()
         except (OSError, UnicodeDecodeError) as problem:
-            raise ConfigurationError(f"LEADGAUGE_RULES_FILE: {path} cannot be read: {problem}") from None
+            what = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8 text"
+            raise ConfigurationError(f"`rules_file` names {path}, which cannot be read: {what}") from None
         self.read_rules(body, str(path or "the shipped rules"))
         first: Mapping[str, object] = {"policy": policies.Policy().model_dump(mode="json"), "rules": body}
         for table, content in first.items():

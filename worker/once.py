@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -30,16 +30,20 @@ class Pass:
     problems: dict[str, CrmError] = field(default_factory=dict)
 
 
-def sync(process: Process, report: Report) -> Pass:
-    """Pull every stream to its end, score, write and verify. A source that fails does not stop the others."""
+def sync(process: Process, report: Report, unwell: Collection[str] = ()) -> Pass:
+    """Pull every stream to its end, score, write and verify. A source that fails does not stop the others.
+
+    Sources that are known to be `unwell` are left alone; what they should be told waits in the ledger.
+    """
     result = Pass()
     assert process.registered
     with process.engine.begin() as connection:
         ensure_partitions(connection, process.now())
-    for source in process.sources:
+    well = [source for source in process.sources if source not in unwell]
+    for source in well:
         _pull(process, source, result, report)
     _rescore(process, result, report)
-    for source in process.sources:
+    for source in well:
         if source not in result.problems:
             _push(process, source, result, report)
     with process.engine.connect() as connection:

@@ -1,9 +1,8 @@
-"""The tasks: each calls one use case; `worker.app` says which queue it goes to. A wake-up that comes late, twice or never does no harm."""
+"""The tasks: each calls one use case, and `worker.app` routes it. One that comes late, twice or never does no harm."""
 
 from __future__ import annotations
 
 import structlog
-from sqlalchemy.exc import OperationalError
 
 from worker.app import app
 from worker.sync import plan as planning
@@ -75,7 +74,7 @@ def rescore(partition: int) -> None:
             process.engine, process.arrow, process.basis(), partition, settings.partitions, settings.rescore_every,
             process.writable, process.now(),
         )  # fmt: skip
-    except (OperationalError, OSError):
+    except Exception:
         process.reconnect()  # the columns' connection does not heal by itself; the next wake-up goes on
         raise
     if not result.people:

@@ -21,6 +21,7 @@ from connectors.records import RecordState as State
 
 LEADS = "leads"
 STREAMS = (LEADS, "activities", "outcomes")
+_KINDS = {kind.value: kind for kind in ActivityKind}
 _MISSING = ("is empty", "every row needs one")
 
 
@@ -101,7 +102,9 @@ class LeadRows(Reading):
         attributes = {}
         for name, column in self.table.attributes.items():
             try:
-                value = self.values.typed(self.raw(line, f"attributes.{name}"), column.type or ATTRIBUTE_TYPES.get(name))
+                value = self.values.typed(
+                    self.raw(line, f"attributes.{name}"), column.type or ATTRIBUTE_TYPES.get(name)
+                )
             except Unreadable as odd:
                 self.leave_out(column.column, self.flaw(line, f"attributes.{name}", odd.what, odd.allowed))
                 continue
@@ -151,7 +154,9 @@ class ActivityRows(Reading):
             amount = self.known(line, "amount", self.values.number)
             closed = None if meaning is OutcomeStatus.OPEN else at
             facts.outcomes.append(
-                Outcome(self.ref(id), meaning, type, at, max(recorded, since or recorded), closed, amount, None, (person,))
+                Outcome(
+                    self.ref(id), meaning, type, at, max(recorded, since or recorded), closed, amount, None, (person,)
+                )
             )
             return
         seconds = self.known(line, "seconds", self.values.number)
@@ -171,8 +176,8 @@ class ActivityRows(Reading):
         for pattern, rule in self._rules:
             if pattern.search(type):
                 return rule.kind or rule.outcome
-        if type.lower() in ActivityKind:
-            return ActivityKind(type.lower())
+        if type.lower() in _KINDS:
+            return _KINDS[type.lower()]
         allowed = f"add a rule under activities.types (skip: true leaves them out); kinds: {', '.join(ActivityKind)}"
         self.leave_out(self._columns["type"], self.flaw(line, "type", "no rule says what this type means", allowed))
         return None

@@ -52,7 +52,7 @@ class Table(_Frozen):
     quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
     decimal: Literal[".", ","] = "."
     dates: tuple[str, ...] = Field(default=(), description="strptime formats, tried in order; none: ISO 8601")
-    nulls: frozenset[str] = Field(default=frozenset(), description="texts that mean nothing is known, beside the empty")
+    nulls: tuple[str, ...] = Field(default=(), description="texts that mean nothing is known, beside the empty")
     duplicates: Literal["error", "last"] = "error"
 
     @property
@@ -123,7 +123,7 @@ class ActivityColumns(_Frozen):
 
 
 class TypeRule(_Frozen):
-    """Types that match `pattern` (a regular expression, any case) are a `kind`, are a deal (`outcome`) or are left out."""
+    """Types that match `pattern` (a regular expression, any case) are a `kind`, a deal (`outcome`) or left out."""
 
     pattern: str
     kind: ActivityKind | None = None

@@ -28,7 +28,7 @@ class ParquetSource:
         names = [self.header[each] for each in columns]
         with self._open() as file:
             at = 0
-            groups = []
+            groups: list[int] = []
             for group in range(file.num_row_groups):
                 rows = file.metadata.row_group(group).num_rows
                 if at + rows > place.at or groups:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
@@ -19,7 +19,7 @@ from connectors.files.mapping import Mappings, Table
 from connectors.files.output import Output
 from connectors.files.settings import FilesSettings
 from connectors.files.source import Line, Place, Source, Stamp, open_source, positions, stamp
-from connectors.files.state import Fate, Generation, Known, Seen, State
+from connectors.files.state import Fate, Known, Seen, State
 from connectors.port import Census, Cursor, Page
 from connectors.records import Deletion, RecordRef
 
@@ -62,9 +62,9 @@ class Opened:
         self.path = settings.directory / self.table.file
         self.stamp: Stamp = stamp(self.path)
         meaning = f"{mappings.time_zone} {self.table.model_dump_json()}"  # another mapping makes other facts of a file
-        self.meaning = blake2b(_sorted(meaning), digest_size=8).hexdigest()
+        self.meaning = blake2b(meaning.encode(), digest_size=8).hexdigest()
         self.version = f"{self.stamp}-{self.meaning}"
-        with _steady(self):
+        with self.steady():
             self.source: Source = open_source(self.path, self.table)
             self.positions = positions(self.path, self.source, self.table)
         self.reading: Reading = facts.reading(settings.name, stream, self.path, mappings)
@@ -74,25 +74,20 @@ class Opened:
 
     def page(self, place: Place | None, size: int) -> list[Line]:
         """Up to `size` rows. Raises `Flaw`, or `Changed` if they may be of two versions."""
-        with _steady(self):
+        with self.steady():
             return list(islice(self.lines(place), size))
 
-
-class _steady:
-    """What was read, or found wrong, meanwhile is of one version: `Changed` is raised otherwise."""
-
-    def __init__(self, opened: Opened) -> None:
-        self._opened = opened
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        now = None
-        with suppress(Flaw):  # it was taken away
-            now = stamp(self._opened.path)
-        if now != self._opened.stamp:
-            raise Changed
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        """What is read, or found wrong, meanwhile is of one version: `Changed` is raised otherwise."""
+        try:
+            yield
+        finally:
+            now = None
+            with suppress(Flaw):  # it was taken away
+                now = stamp(self.path)
+            if now != self.stamp:
+                raise Changed
 
 
 class Reader:
@@ -157,7 +152,7 @@ class Reader:
         if generation is not None and generation.complete and generation.stamp == opened.version:
             return self._state.places(facts.LEADS, ids)
         wanted, found = set(ids), {}
-        with _steady(opened):
+        with opened.steady():
             for line in opened.lines(None) if wanted else ():
                 id = opened.reading.id(line)
                 if id is not None and id in wanted:
@@ -263,6 +258,8 @@ def _now(row: Seen, before: Known | None, generation: int) -> Known:
         return Known(row.digest, number, generation, generation, Fate.FIRST)
     if before.fate is Fate.GONE:
         return Known(row.digest, number, generation, generation, Fate.RETURNED)
+    if before.seen == generation and before.row != number:  # the later of two rows with one id
+        return Known(row.digest, number, generation, generation, before.fate)
     if before.digest != row.digest:
         fate = Fate.RETURNED if before.fate is Fate.RETURNED else Fate.EDITED
         return Known(row.digest, number, generation, generation, fate)
@@ -279,12 +276,3 @@ def _since(table: Table, known: Known | None, exported: Mapping[int, datetime]) 
     if known.fate is Fate.EDITED and "modified_at" in table.mapped:
         return None
     return exported[known.changed]
-
-
-def _sorted(text: str) -> bytes:
-    return text.encode()
-
-
-def caught_up(cursor: Cursor, generation: Generation) -> bool:
-    """Whether a reader with this cursor knows the generation."""
-    return bool(cursor.get("done")) and cursor.get("generation") == generation.number

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from connectors.files.flaw import Flaw
+from connectors.files.mapping import load
 from connectors.quota import Budget
 from connectors.records import ScoreField
 
@@ -63,6 +65,19 @@ class FilesSettings(BaseModel):
     def mapped(self) -> Mapping[ScoreField, str]:
         """The score fields that the output holds, with their columns there."""
         return {field: name for field, name in self.fields.items() if name is not None}
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """The attributes that the mapping file names, with their columns; none as long as it is not valid."""
+        try:
+            mappings = load(self.mapping_file)
+        except Flaw:
+            return {}
+        return {name: each.column for name, each in mappings.leads.attributes.items()}
+
+    @property
+    def ca_bundle(self) -> None:
+        """There is no host to trust."""
 
     @property
     def mapping_file(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,6 +53,10 @@ class Stamp:
     size: int
     modified: int
     sample: str
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromtimestamp(self.modified // 1_000_000, UTC)
 
     def __str__(self) -> str:
         return f"{self.size}-{self.modified}-{self.sample}"

@@ -1,8 +1,8 @@
 """What was read of the files so far: one small SQLite file beside the output.
 
 A CSV has no change stamps. So every row's id is kept with a digest of its content and the generation (version of the
-file) that it last changed in; what a reader that knows generation `base` has to be told is what changed since. Holds ids
-and digests, no content. Lost, it costs a full read; rows that vanished meanwhile are then found by the census.
+file) that it last changed in; what a reader that knows generation `base` has to be told is what changed since. There is
+no content in it. Lost, it costs a full read; rows that vanished meanwhile are then found by the census.
 """
 
 from __future__ import annotations
@@ -99,10 +99,14 @@ class State:
     def generation(self, stream: str) -> Generation | None:
         """The newest that was begun."""
         row = self._db.execute(
-            "SELECT number, stamp, at, reached, complete FROM generations WHERE stream = ? ORDER BY number DESC LIMIT 1",
+            "SELECT number, stamp, at, reached, complete FROM generations"
+            " WHERE stream = ? ORDER BY number DESC LIMIT 1",
             (stream,),
         ).fetchone()
-        return None if row is None else Generation(*row[:4], bool(row[4]))
+        if row is None:
+            return None
+        number, version, at, reached, complete = row
+        return Generation(number, version, at, reached, bool(complete))
 
     def begin(self, stream: str, stamp: Stamp, version: str) -> Generation:
         """The generation of this version: the newest if it is the same, else a new one."""
@@ -128,7 +132,8 @@ class State:
                 "SELECT digest, row, seen, changed, fate FROM rows WHERE stream = ? AND id = ?", (stream, id)
             ).fetchone()
             if row is not None:
-                found[id] = Known(*row[:4], Fate(row[4]))
+                digest, number, seen, changed, fate = row
+                found[id] = Known(digest, number, seen, changed, Fate(fate))
         return found
 
     def keep(self, stream: str, rows: Sequence[tuple[Seen, Known]]) -> None:

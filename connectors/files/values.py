@@ -37,7 +37,7 @@ class Values:
     """Reads the cells of one table by its own notation."""
 
     def __init__(self, table: Table, zone: ZoneInfo) -> None:
-        self._nulls = table.nulls | {""}
+        self._nulls = frozenset({"", *table.nulls})
         self._decimal = table.decimal
         self._formats = table.dates
         self._zone = zone
@@ -52,10 +52,10 @@ class Values:
 
     def null(self, raw: Any) -> bool:
         """Whether nothing is known."""
-        return raw is None or (isinstance(raw, str) and raw.strip() in self._nulls) or raw != raw  # noqa: PLR0124 - NaN
+        return raw is None or (isinstance(raw, str) and raw.strip() in self._nulls) or raw != raw
 
     def typed(self, raw: Any, wanted: ValueType | None) -> Value:
-        """`raw` as a `wanted`; without a wish as the file types it. None where nothing is known. Raises `Unreadable`."""
+        """`raw` as a `wanted`; without a wish as the file types it. None: nothing is known. Raises `Unreadable`."""
         if self.null(raw):
             return None
         if wanted is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from connectors.hubspot.schema import Property
@@ -134,18 +135,16 @@ class RecordMapper:
         """The values that each attribute took on, as far back as HubSpot keeps them (about 45 a property).
 
         A version that repeats the value before it is left out: HubSpot recalculates (`sourceType` CALCULATED) and
-        rewrites without changing anything. A value that is not of its type is left out and counted.
+        rewrites without changing anything. A value that is not of its type is none, and counted.
         """
         for attribute, (name, kind) in self._contact.items():
-            versions = sorted((instant(entry["timestamp"]), entry["value"] or "") for entry in history.get(name) or ())
-            before = ""
-            for at, raw in versions:
-                if raw == before:
-                    continue
-                before = raw
-                found = self._attributes({attribute: (name, kind or _type_of(schema().get(name)))}, {name: raw})
-                if found or not raw:
-                    yield AttributeChange(contact, attribute, found.get(attribute), at, at)
+            oldest_first = reversed(history.get(name) or ())
+            versions = sorted(((instant(each["timestamp"]), each["value"] or "") for each in oldest_first), key=_at)
+            for before, (at, raw) in zip([None, *versions], versions, strict=False):
+                if before is None or raw != before[1]:
+                    kind = kind or _type_of(schema().get(name))
+                    value = self._attributes({attribute: (name, kind)}, {name: raw}).get(attribute)
+                    yield AttributeChange(contact, attribute, value, at, at)
 
     def merged(self, row: Row) -> list[Deletion]:
         """The old ids that live on in this contact, each with when it was merged away."""
@@ -230,6 +229,10 @@ class RecordMapper:
             return ()
         held = ((object, properties.get(name)) for name, object in LINKS.items())
         return tuple(RecordRef(org, object, case_safe(id)) for object, id in held if id and len(id) in (15, 18))
+
+
+def _at(version: tuple[datetime, str]) -> datetime:
+    return version[0]
 
 
 def _type_of(definition: Property | None) -> type:

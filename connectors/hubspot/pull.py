@@ -95,20 +95,18 @@ class ObjectStream:
         stamps = {str(row["id"]): self._stamp(row) for row in rows}
         if not fast:  # the rest comes with a later window, when it is settled
             stamps = {id: stamp for id, stamp in stamps.items() if stamp <= until}
-        wanted = self._unread(stamps, place, window)
+        seen = {**place.seen, **self._handed} if fast else place.seen
+        wanted = self._unread(stamps, seen, window)
         if fast:
-            wanted = [id for id in wanted if self._handed.get(id, -1) < stamps[id]]
             found = self._glance([row for row in rows if str(row["id"]) in set(wanted)], window)
         else:
             found = self.reader.read(wanted, window.lane)
         page = self.page(found, window.lane)
-        unlinked = self._unlinked(page, wanted, now)
+        marks = dict(self._marks(stamps, seen, wanted, self._unlinked(page, wanted, now)))
         if fast:
-            handed = self._handed | {id: stamps[id] for id in wanted if id not in unlinked}
-            since = {id: stamp for id, stamp in handed.items() if stamp >= place.read_to}
-            self._handed = newest(since, HANDED_KEPT)
-        marks = self._marks(stamps, place, wanted, unlinked)
-        after, done = advance(place, window, until, position, marks, now, timings)
+            handed = {id: stamp for id, stamp in (self._handed | marks).items() if abs(stamp) >= place.read_to}
+            self._handed = newest(handed, HANDED_KEPT)
+        after, done = advance(place, window, until, position, marks.items(), now, timings)
         return replace(page, cursor=after.dump(), done=done)
 
     def _glance(self, found: Sequence[Row], window: Window) -> list[Row]:
@@ -131,12 +129,12 @@ class ObjectStream:
     def _stamp(self, row: Row) -> int:
         return millis(instant(row["properties"][modified_property(self._type)]))
 
-    def _unread(self, stamps: Mapping[str, int], place: Place, window: Window) -> list[str]:
+    def _unread(self, stamps: Mapping[str, int], seen: Mapping[str, int], window: Window) -> list[str]:
         """What to read of the rows found: not what was read as it is, unless a link that it lacked is there now."""
         if window.reason is Reason.SWEEP and not self._sweeps_unseen_only:
             return list(stamps)
-        unread = [id for id, stamp in stamps.items() if abs(place.seen.get(id, 0)) < stamp]
-        lacking = [id for id in stamps.keys() - unread if place.seen[id] < 0]
+        unread = [id for id, stamp in stamps.items() if abs(seen.get(id, 0)) < stamp]
+        lacking = [id for id in stamps.keys() - unread if seen[id] < 0]
         if lacking:
             to = "companies" if self._type == "contacts" else "contacts"
             unread += linked(self._kit.session, self._type, to, lacking, window.lane)
@@ -157,11 +155,11 @@ class ObjectStream:
         return set(wanted) - found - {deal.ref.id for deal in page.outcomes if deal.people}
 
     def _marks(
-        self, stamps: Mapping[str, int], place: Place, wanted: Sequence[str], unlinked: set[str]
+        self, stamps: Mapping[str, int], seen: Mapping[str, int], wanted: Sequence[str], unlinked: set[str]
     ) -> Iterator[tuple[str, int]]:
         """What to remember of each row: its stamp, negative while it lacks its link."""
         for id, stamp in stamps.items():
-            lacks = id in unlinked if id in wanted else place.seen[id] < 0
+            lacks = id in unlinked if id in wanted else seen[id] < 0
             yield id, -stamp if lacks else stamp
 
     def page(self, rows: Sequence[Row], lane: Lane) -> Page:

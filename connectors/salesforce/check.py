@@ -10,7 +10,7 @@ from connectors.port import Problem
 from connectors.quota import Lane
 from connectors.records import ScoreField
 from connectors.salesforce.describe import Description, Field
-from connectors.salesforce.pull import OBJECTS
+from connectors.salesforce.pull import HISTORIES, OBJECTS
 from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
 
@@ -70,6 +70,9 @@ class Check:
         for stream, object in OBJECTS.items():
             if stream not in self._settings.without:
                 yield from self._guarded(object, self._object(stream, object))
+        for stream, object in HISTORIES.items():
+            if stream not in self._settings.without:
+                yield from self._guarded(object, self._history(stream, object))
         yield from self._guarded("Organization", self._organization())
         yield from self._allowance()
 
@@ -97,6 +100,14 @@ class Check:
             for field, name in self._settings.mapped.items():
                 yield from _score_field(where, described, field, name)
         yield from self._attributes(where, described)
+
+    def _history(self, stream: str, object: str) -> Iterator[Problem]:
+        if self._session.readable(object, lane=Lane.INBOUND):
+            return
+        what = f"{object} does not exist or is hidden; values of the past stay unknown"
+        parent = object.removesuffix("History")
+        fix = f"switch on field history of {parent} and let the integration user read it, or list {stream} in `without`"
+        yield Problem("history_unseen", f"{self._name}/{object}", what, fix, fatal=False)
 
     def _attributes(self, where: str, described: Description) -> Iterator[Problem]:
         """Only what was chosen: that an org lacks a standard field is its own affair."""

@@ -9,7 +9,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `length` in characters; `values` are the active picklist values, binding where `restricted`."""
+    """One field. `length` in characters; `values` are the active picklist values, binding where `restricted`;
+    `relationship` is what a lookup is called in paths."""
 
     name: str
     label: str
@@ -20,6 +21,7 @@ class Field:
     updateable: bool
     restricted: bool
     values: frozenset[str]
+    relationship: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +55,5 @@ def _field(raw: Mapping[str, Any]) -> Field:
         updateable=bool(raw.get("updateable")),
         restricted=bool(raw.get("restrictedPicklist")),
         values=frozenset(str(each["value"]) for each in raw.get("picklistValues") or () if each.get("active", True)),
+        relationship=raw.get("relationshipName"),
     )

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from connectors.port import Page
 from connectors.quota import Lane
-from connectors.records import AccountRecord, Activity, Deletion, LeadRecord, Outcome
+from connectors.records import AccountRecord, Activity, AttributeChange, Deletion, LeadRecord, Outcome
+from connectors.salesforce import history
 from connectors.salesforce.activities import COLUMNS, FACTS, Activities, is_email
 from connectors.salesforce.describe import Description
 from connectors.salesforce.mapping import Records, Row
@@ -26,6 +27,7 @@ class Facts:
     activities: list[Activity] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     deletions: list[Deletion] = field(default_factory=list)
+    history: list[AttributeChange] = field(default_factory=list)
 
     def page(self, place: Place, *, done: bool, backfill: bool) -> Page:
         return Page(
@@ -36,6 +38,7 @@ class Facts:
             activities=self.activities,
             outcomes=self.outcomes,
             deletions=self.deletions,
+            history=self.history,
             backfill=backfill,
         )
 
@@ -46,16 +49,23 @@ class Assembly:
     def __init__(self, settings: SalesforceSettings, session: Session) -> None:
         self.records = Records(settings)
         self.activities = Activities(settings)
+        self._histories = history.Histories(settings.name, session, self.records)
         self._session = session
         self._without = settings.without
 
     def columns(self, described: Description) -> list[str]:
         """What to ask for: as much of it as this user can see."""
-        wanted = COLUMNS.get(described.name) or self.records.columns(described.name)
+        object = described.name
+        if object in history.PARENTS:
+            wanted = history.columns(object)
+        else:
+            wanted = COLUMNS.get(object) or self.records.columns(object)
         return [name for name in wanted if "." in name or name in described.fields]
 
     def facts(self, object: str, rows: Sequence[Row], lane: Lane) -> Facts:
-        """Facts of the rows of one object; deleted rows become deletions."""
+        """Facts of the rows of one object; deleted rows become deletions, those of histories nothing."""
+        if object in history.PARENTS:
+            return Facts(history=list(self._histories.changes(object, rows, lane)))
         facts = Facts(deletions=[gone for row in rows if row.get("IsDeleted") for gone in self._deletions(object, row)])
         living = [row for row in rows if not row.get("IsDeleted")]
         if not living:

@@ -139,11 +139,9 @@ LOGIN_BUSY = re.compile(r"rate|too many|try again|unavailable", re.IGNORECASE)
 def login_error(source: str, status: int, faults: Sequence[Fault], wait: timedelta | None) -> CrmError:
     """The error to raise for a token endpoint's refusal, or for its silence."""
     fault = faults[0] if faults else Fault("", "")
-    limited = status == 429 or LOGIN_BUSY.search(f"{fault.code} {fault.message}") is not None
-    if limited or status in BUSY:
+    if status in BUSY or LOGIN_BUSY.search(f"{fault.code} {fault.message}"):
         # The login rate is limited per user; a user that exceeds it is locked out for an hour.
-        patience = wait or (timedelta(seconds=60) if limited else None)
-        return Transient(source, f"login answered {status} {fault}".rstrip(), patience)
+        return Transient(source, f"login answered {status} {fault}".rstrip(), wait or timedelta(seconds=60))
     fix = LOGIN_FIXES.get(fault.code, "check login_url and the credentials")
     return AuthFailed(source, f"login was refused with {status} {fault}; {fix}")
 

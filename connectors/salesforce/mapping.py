@@ -95,6 +95,10 @@ class Records:
         }[object]
         return tuple(dict.fromkeys((*own, *self._attributes.get(object, {}).values())))
 
+    def attributes(self, object: str) -> Mapping[str, str]:
+        """The fields that attributes are read from, by attribute."""
+        return self._attributes.get(object, {})
+
     def ref(self, object: str, id: str) -> RecordRef:
         return RecordRef(self._source, object, id)
 
@@ -181,12 +185,14 @@ class Records:
         read: dict[str, Value] = {}
         for attribute, name in self._attributes[description.name].items():
             field = description.fields.get(name)
-            value = self._value(
-                description.name, name, row.get(name), ATTRIBUTE_TYPES.get(attribute), field.type if field else ""
-            )
+            value = self.value(description.name, attribute, name, row.get(name), field.type if field else "")
             if value is not None:
                 read[attribute] = value
         return read
+
+    def value(self, object: str, attribute: str, name: str, raw: Any, vendor: str) -> Value:
+        """An attribute's value, from the field `name` of the vendor's own type; null where it is unreadable."""
+        return self._value(object, name, raw, ATTRIBUTE_TYPES.get(attribute), vendor)
 
     def _value(self, object: str, name: str, raw: Any, wanted: type | None, vendor: str) -> Value:
         try:

@@ -100,7 +100,7 @@ RULES: tuple[Mapping[str, Any], ...] = (
     _rule("reset", 0.01),
     _rule("truncated", 0.01),
 )
-"""About one call in ten fails. No failure of credentials and no used-up day is among them: clients rightly stop there."""
+"""About one call in ten fails. Refused credentials and a used-up day are not among them: clients rightly stop there."""
 
 HOSTILE = Temper(lag=IndexLag(), limits=VENDORS_LIMITS, omit_empty=0.5, noise=60.0, moves=2.0)
 

@@ -19,7 +19,7 @@ from worker import embedded
 from worker.bootstrap import Process
 from worker.cli.practice import Practice
 from worker.cli.run import ROLES, Group, prepare
-from worker.cli.screen import Exit, err, out, span, table
+from worker.cli.screen import Exit, err, error, out, span, table
 from worker.settings import DEMO_FILE, load
 from worker.store import demo as watch
 from worker.store import ledger, scores
@@ -118,9 +118,9 @@ def _first_pass(process: Process, group: Group, home: Path) -> bool:
     with process.engine.connect() as connection:
         state = watch.progress(connection, process.settings.goal, milestones, process.now())
     for problem in state.problems:
-        err.print(f"[bold red]problem:[/] {problem}")
+        error(str(problem))
     if not state.finished:
-        err.print(f"[bold red]error:[/] the first pass did not finish; the workers' log is {home / 'workers.log'}")
+        error(f"the first pass did not finish; the workers' log is {home / 'workers.log'}")
     return state.finished and not state.problems
 
 
@@ -157,6 +157,7 @@ def _summary(process: Process, practice: Practice, seconds: float) -> None:
         ("score", "reasons, as the rep reads them", "record"),
         ((row.score, row.reasons, practice.page(row.source, row.object, row.key)) for row in best),
         right=[0],
+        text=[1],
     )
     out.print()
     out.print(f"What a rep sees:  {practice.url('salesforce')}  {practice.url('hubspot')}")

@@ -45,7 +45,7 @@ def _report(process: Process, connection: Connection, person: int) -> dict[str, 
     return {
         "person": person,
         "records": [
-            row._mapping | {"page": _page(process, row.source, row.object, row.key)}
+            dict(row._mapping) | {"page": _page(process, row.source, row.object, row.key)}
             for row in people.records_of(connection, person)
         ],
         "standing": asdict(standing) if standing else None,
@@ -90,6 +90,7 @@ def _show(report: dict[str, Any]) -> None:
             (f"{r['source']}/{r['object']}/{r['key']}", "deleted" if r["deleted_at"] else r["state"], r["page"])
             for r in report["records"]
         ),
+        text=[2],
     )
     if standing["score"] is not None:
         total = sum(reason["points"] for reason in report["reasons"])
@@ -98,6 +99,7 @@ def _show(report: dict[str, Any]) -> None:
             ("points", "why", "code"),
             [*((f"{r['points']:+d}", r["text"], r["code"]) for r in report["reasons"]), (f"= {total}", "", "")],
             right=[0],
+            text=[1],
         )
     else:
         table("Reasons", ("why", "code"), ((r["text"], r["code"]) for r in report["reasons"]))
@@ -111,10 +113,17 @@ def _show(report: dict[str, Any]) -> None:
     )
     table(
         "Writes",
-        ("record", "score", "cause", "state", "intended", "closed", "answer"),
+        ("record", "score", "state", "intended", "what came of it"),
         (
-            (f"{w['source']}/{w['object']}/{w['key']}", w["values"].get("score"), w["cause"], w["state"],
-             local(w["intended_at"]), local(w["closed_at"]), " ".join(filter(None, (w["code"], w["answer"]))))
+            (f"{w['source']}/{w['object']}/{w['key']}", w["values"].get("score"), w["state"],
+             local(w["intended_at"]), _came(w))
             for w in report["writes"]
         ),
+        text=[4],
     )  # fmt: skip
+
+
+def _came(write: dict[str, Any]) -> str:
+    """Why it was meant to be written, when it ended, and the CRM's words if it said any."""
+    ended = f"until {local(write['closed_at'])[11:]}" if write["closed_at"] else ""
+    return " ".join(filter(None, (write["cause"], ended, write["code"], write["answer"])))

@@ -11,15 +11,14 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from connectors.errors import CrmError
-from worker import log
 from worker.bootstrap import NotReady
 from worker.cli import demo, explain, policy, rules, run, status, sync
-from worker.cli.screen import Exit, err
+from worker.cli.screen import Exit, err, error
 from worker.embedded import EmbeddedError
 from worker.lifecycle.policy import PolicyError
 from worker.scoring.document import RulesError
-from worker.settings import ConfigurationError
-from worker.store.database import DatabaseError
+from worker.settings import ConfigurationError, load
+from worker.store.database import BrokenUrl, DatabaseError
 from worker.store.revisions import EditConflict
 
 app = typer.Typer(
@@ -35,7 +34,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(rules.app, name="rules")
 
 ENDINGS: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
-    ((ConfigurationError, PolicyError, RulesError, EditConflict, NotReady), Exit.WRONG),
+    ((ConfigurationError, PolicyError, RulesError, EditConflict, NotReady, BrokenUrl), Exit.WRONG),
     ((DatabaseError, EmbeddedError, CrmError), Exit.UNAVAILABLE),
 )
 
@@ -43,31 +42,28 @@ ENDINGS: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
 def main() -> None:
     """Run a command and exit. Never shows a stack trace unless LEADGAUGE_LOG_LEVEL is DEBUG."""
     try:
-        code = app(standalone_mode=False)
-    except click.exceptions.Abort:
-        code = 130
-    except click.ClickException as problem:
+        app(prog_name="leadgauge")
+    except click.ClickException as problem:  # of Celery's command line; Typer reports its own, and exits
         problem.show()
-        code = Exit.WRONG
+        sys.exit(Exit.WRONG)
     except Exception as problem:
-        code = _explain(problem)
-    sys.exit(code if isinstance(code, int) else Exit.OK)
+        sys.exit(_explain(problem))
 
 
 def _explain(problem: Exception) -> int:
     for kinds, code in ENDINGS:
         if isinstance(problem, kinds):
-            err.print(f"[bold red]error:[/] {_escaped(str(problem))}")
+            error(str(problem))
             return code
     if isinstance(problem, OperationalError):
-        err.print(f"[bold red]error:[/] PostgreSQL: {_escaped(' '.join(str(problem.orig).split()))}")
+        error(f"PostgreSQL: {' '.join(str(problem.orig).split())}")
         return Exit.UNAVAILABLE
     if isinstance(problem, RedisError | CeleryError):
-        err.print(f"[bold red]error:[/] Redis: {_escaped(str(problem))}")
+        error(f"Redis: {problem}")
         return Exit.UNAVAILABLE
     kind = "a statement was refused" if isinstance(problem, DBAPIError) else type(problem).__name__
-    err.print(
-        f"[bold red]error:[/] this is a bug in Leadgauge: {kind}. Nothing was lost. "
+    error(
+        f"this is a bug in Leadgauge: {kind}. Nothing was lost. "
         "Run again with LEADGAUGE_LOG_LEVEL=DEBUG for the details, and report them."
     )
     if _debugging():
@@ -75,13 +71,7 @@ def _explain(problem: Exception) -> int:
     return Exit.BUG
 
 
-def _escaped(text: str) -> str:
-    return log.redact(text).replace("[", r"\[")
-
-
 def _debugging() -> bool:
-    from worker.settings import load
-
     try:
         return load().log_level == "DEBUG"
     except ConfigurationError:

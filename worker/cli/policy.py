@@ -38,7 +38,10 @@ def show(as_json: AsJson = False) -> None:
 
 @app.command("set")
 def set_(
-    assignments: Annotated[list[str], typer.Argument(metavar="SETTING=VALUE...", help="As in mql.enter=75.")],
+    assignments: Annotated[
+        list[str],
+        typer.Argument(metavar="SETTING=VALUE", help="As in mql.enter=75; `policy show` lists the settings."),
+    ],
     comment: Annotated[str, typer.Option("--comment", "-m", help="Why, for the history.")] = "",
 ) -> None:
     """Publish a new revision with some settings changed. Everybody is scored anew under it."""

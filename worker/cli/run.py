@@ -16,7 +16,7 @@ import typer
 
 from worker import embedded
 from worker.bootstrap import Process
-from worker.cli.screen import Exit, err, out
+from worker.cli.screen import Exit, err, error, out
 from worker.settings import load
 
 Roles = dict[str, list[str]]
@@ -46,7 +46,10 @@ def up() -> None:
 
 
 def prepare(process: Process) -> None:
-    """Servers answer, the schema is this version's, and every configured stream has its row."""
+    """Servers answer, the schema is this version's, and every configured stream has its row.
+
+    Raises `ConfigurationError`, `DatabaseError`, `RedisError`.
+    """
     process.ping_redis()
     process.migrate()
     assert process.registered
@@ -143,7 +146,7 @@ class Group:
         now = time.monotonic()
         deaths = self._deaths[role] = [then for then in self._deaths.get(role, []) if now - then < 60] + [now]
         if code == Exit.WRONG or len(deaths) > 5:
-            err.print(f"[bold red]error:[/] the {role} ended with {code} and cannot be kept running")
+            error(f"the {role} ended with {code} and cannot be kept running")
             raise typer.Exit(code if code == Exit.WRONG else Exit.NOT_WELL)
         err.print(f"the {role} ended with {code}; starting it again")
         self._start(role)

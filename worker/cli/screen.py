@@ -10,7 +10,10 @@ from enum import IntEnum
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+from worker import log
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -37,13 +40,37 @@ def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> None:
-    """A table; the columns with these numbers are aligned to the right."""
+def error(text: str) -> None:
+    """What went wrong, on standard error. Addresses and credentials in it are taken out."""
+    _tell("[bold red]error:[/]", text)
+
+
+def note(text: str) -> None:
+    """What a person should know, on standard error."""
+    _tell("[yellow]note:[/]", text)
+
+
+def _tell(label: str, text: str) -> None:
+    # A pipe gets one line for each, so that it can be searched.
+    err.print(f"{label} {escape(log.redact(text))}", soft_wrap=not err.is_terminal)
+
+
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Sequence[int] = (),
+    text: Sequence[int] = (),
+) -> None:
+    """A table. Columns named in `right` are aligned so; those in `text` are wrapped when the screen is narrow, between
+    words, and no other is, as long as there is room for them."""
     shown = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
     for number, column in enumerate(columns):
-        shown.add_column(column, justify="right" if number in right else "left", overflow="fold")
+        firm = bool(text) and number not in text
+        shown.add_column(column, justify="right" if number in right else "left", overflow="fold", no_wrap=firm)
     for row in rows:
-        shown.add_row(*("" if cell is None else str(cell) for cell in row))
+        shown.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
     out.print(shown)
 
 

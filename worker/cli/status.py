@@ -6,12 +6,16 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
+from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from worker.bootstrap import Process
-from worker.cli.screen import Exit, ago, emit, err, out, table
+from worker.cli.screen import Exit, ago, emit, error, note, out, table
 from worker.settings import load
 from worker.store import ledger, people, scores, streams
+
+HEALING = frozenset({"Transient", "QuotaExhausted"})
+"""Problems of streams that nobody has to act on."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,6 +33,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For machines.")
         emit(report)
     else:
         _show(report, process)
+    if report["redis"]:
+        error(f"Redis: {report['redis']}")
+        raise typer.Exit(Exit.UNAVAILABLE)
     if report["problems"]:
         raise typer.Exit(Exit.NOT_WELL)
 
@@ -40,7 +47,11 @@ def _gather(process: Process, connection: Connection) -> dict[str, Any]:
         lag = now - row["complete_at"] if row["complete_at"] else None
         row["lag_seconds"] = round(lag.total_seconds()) if lag else None
     counted = ledger.counts(connection)
-    problems = [f"{r['source']}/{r['name']}: {r['problem']}" for r in rows if r["problem"]]
+    failing = [row for row in rows if row["problem"]]
+    problems, waits = (
+        [f"{r['source']}/{r['name']}: {r['problem']}" for r in failing if (r["problem_code"] in HEALING) is heals]
+        for heals in (False, True)
+    )
     for source, states in counted.items():
         problems += [
             f"{source}: {states[state]} writes {state}"
@@ -56,20 +67,32 @@ def _gather(process: Process, connection: Connection) -> dict[str, Any]:
         "ledger": counted,
         "refused": ledger.reasons(connection),
         "quota": {source: quota and asdict(quota) for source in process.sources for quota in [process.spent(source)]},
+        "redis": _redis(process),
         "problems": problems,
+        "waits": waits,
     }
+
+
+def _redis(process: Process) -> str | None:
+    """What is wrong with Redis: the rest of the report does not need it."""
+    try:
+        process.ping_redis()
+    except RedisError as problem:
+        return str(problem)
+    return None
 
 
 def _show(report: dict[str, Any], process: Process) -> None:
     now = report["now"]
     table(
         "Streams",
-        ("source", "stream", "complete as of", "last success", "next", "problem"),
+        ("source", "stream", "complete", "success", "next", "problem"),
         (
             (r["source"], r["name"], ago(r["complete_at"], now), ago(r["succeeded_at"], now), ago(r["due_at"], now),
-             r["problem"])
+             r["problem_code"])
             for r in report["streams"]
         ),
+        text=[5],
     )  # fmt: skip
     out.print()
     counted = report["people"]
@@ -80,15 +103,21 @@ def _show(report: dict[str, Any], process: Process) -> None:
     out.print()
     table(
         "Writes",
-        ("source", *(state.value for state in ledger.State)),
-        ((source, *(states.get(state, 0) for state in ledger.State)) for source, states in report["ledger"].items()),
-        right=range(1, len(ledger.State) + 1),
+        ("source", "how they stand"),
+        (
+            (source, ", ".join(f"{states[state]} {state}" for state in ledger.State if states.get(state)))
+            for source, states in report["ledger"].items()
+        ),
+        text=[1],
     )
     for row in report["refused"]:
-        out.print(f"  {row['n']} {row['state']} at {row['source']}: {row['code'] or ''} {row['answer'] or ''}")
+        said = " ".join(filter(None, (row["code"], row["answer"])))
+        note(f"{row['n']} {row['state']} at {row['source']}: {said}")
     out.print()
     for source, spent in report["quota"].items():
         told = f"{spent['used']} of {spent['limit']} calls of the day" if spent else "not told yet"
         out.print(f"[bold]Quota[/]   {source}: {told}")
+    for wait in report["waits"]:
+        note(f"{wait} (heals by itself)")
     for problem in report["problems"]:
-        err.print(f"[yellow]needs a person:[/] {problem}")
+        error(f"needs a person: {problem}")

@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from connectors.catalog import SourceSettings
+from connectors.port import Problem
+from connectors.secret import SecretRef
 from worker.bootstrap import Process
 from worker.cli.run import prepare
-from worker.cli.screen import Exit, emit, err, out
+from worker.cli.screen import Exit, emit, err, error, note, out
 from worker.settings import ConfigurationError, load
 
 
@@ -30,7 +33,9 @@ def sync(
     if not process.sources:
         raise ConfigurationError("no CRM is configured: add one under `sources`, or try `leadgauge demo`")
     prepare(process)
-    _check(process)
+    unwell = _check(process)
+    if len(unwell) == len(process.sources):
+        raise typer.Exit(Exit.UNAVAILABLE)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=as_json) as progress:
         rows = {}
@@ -40,13 +45,13 @@ def sync(
                 rows[step] = progress.add_task(step, total=None)
             progress.advance(rows[step], count)
 
-        result = whole_pass(process, report)
+        result = whole_pass(process, report, unwell)
     process.close()
     problems = {source: str(problem) for source, problem in result.problems.items()}
     if as_json:
         emit(
             {name: getattr(result, name) for name in ("seen", "scored", "sent", "verified", "unproved")}
-            | {"problems": problems}
+            | {"problems": problems, "left_alone": sorted(unwell)}
         )
     else:
         out.print(f"read {result.seen} rows, scored {result.scored} people, sent {result.sent} writes")
@@ -54,18 +59,40 @@ def sync(
             f"verified {result.verified} writes, {result.unproved} are not proved (`leadgauge status` names them)"
         )
         for problem in problems.values():
-            err.print(f"[bold red]error:[/] {problem}")
-    if problems:
+            error(problem)
+    if problems or unwell:
         raise typer.Exit(Exit.UNAVAILABLE)
     if result.unproved:
         raise typer.Exit(Exit.NOT_WELL)
 
 
-def _check(process: Process) -> None:
-    """Refuse early: nothing is read from a CRM that cannot be written to."""
-    problems = [(source, problem) for source in process.sources for problem in process.crm(source).check()]
-    for source, problem in problems:
-        kind = "[bold red]error:[/]" if problem.fatal else "[yellow]note:[/]"
-        err.print(f"{kind} {source}: {problem.where}: {problem.what}. {problem.fix}")
-    if any(problem.fatal for _, problem in problems):
-        raise typer.Exit(Exit.UNAVAILABLE)
+def _check(process: Process) -> frozenset[str]:
+    """The sources that this pass leaves alone: nothing is read from a CRM that cannot be written to."""
+    unwell = set()
+    for source in process.settings.sources:
+        # Secrets first: a CRM that is asked with none says something else.
+        for problem in _secrets(source) or process.crm(source.name).check():
+            # Some places say their source, some are an address.
+            where = problem.where if problem.where.startswith(source.name) else f"{source.name}: {problem.where}"
+            (error if problem.fatal else note)(f"{where}: {problem.what}; {problem.fix}")
+            if problem.fatal:
+                unwell.add(source.name)
+    return frozenset(unwell)
+
+
+def _secrets(source: SourceSettings) -> list[Problem]:
+    """The secrets of a source that cannot be read."""
+    problems = []
+    for name, ref in getattr(source, "auth", ()):
+        if not isinstance(ref, SecretRef):
+            continue
+        try:
+            ref.read()
+        except LookupError as problem:
+            what = str(problem)
+        except UnicodeDecodeError:
+            what = f"the secret's file {ref.file} is not UTF-8 text"
+        else:
+            continue
+        problems.append(Problem("secret", f"{source.name}.auth.{name}", what, "put the secret there, and try again"))
+    return problems

@@ -37,12 +37,13 @@ def connect(url: str) -> Engine:
         pool_size=4,
         max_overflow=4,
         pool_pre_ping=True,
+        hide_parameters=True,  # they are people's data, and an error's text ends up in a log
         connect_args={"connect_timeout": 10, "application_name": "leadgauge", "options": "-c timezone=UTC"},
     )
 
 
 def ping(engine: Engine) -> None:
-    """Raises `DatabaseError` when the server does not answer or does not let us in, `BrokenUrl` for an option unknown."""
+    """Raises `DatabaseError` when the server does not answer or does not let us in, `BrokenUrl` for unknown options."""
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT 1"))

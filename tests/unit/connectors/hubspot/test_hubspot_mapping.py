@@ -297,3 +297,40 @@ def test_the_key_of_an_email_event_is_its_id_and_instant() -> None:
     assert one is not None
     assert other is not None
     assert one.ref != other.ref
+
+
+def version(value: str, day: int, source: str = "CRM_UI") -> dict[str, str]:
+    return {"value": value, "timestamp": f"2026-01-{day:02}T09:00:00Z", "sourceType": source, "sourceId": "userId:1"}
+
+
+def test_the_history_of_an_attribute_is_typed_and_without_what_changed_nothing() -> None:
+    history = {
+        "budget": [
+            version("", 9), version("lots", 8), version("20", 7, "CALCULATED"), version("20", 5), version("1", 2)
+        ],
+        "jobtitle": [version("CTO", 3)],
+        "email": [version("ana@acme.test", 1)],
+    }  # fmt: skip
+    mapper, ref = RecordMapper(settings()), RecordRef("acme", "contacts", "1")
+    found = list(mapper.changes(ref, history, no_schema))
+    assert [(each.name, each.value, each.occurred_at.day) for each in found] == [
+        ("title", "CTO", 3), ("budget", 1.0, 2), ("budget", 20.0, 5), ("budget", None, 8), ("budget", None, 9)
+    ]  # fmt: skip
+    assert all(each.ref == ref and each.recorded_at == each.occurred_at for each in found)
+    assert mapper.unread == {"budget": 1}
+    assert "CTO" not in repr(found)
+
+
+def test_of_versions_of_one_instant_the_newest_stands_first_on_the_wire() -> None:
+    mapper, ref = RecordMapper(settings()), RecordRef("acme", "contacts", "1")
+    found = list(mapper.changes(ref, {"jobtitle": [version("A", 3), version("Z", 3)]}, no_schema))
+    assert [each.value for each in found] == ["Z", "A"]
+
+
+def test_the_history_of_a_configured_attribute_has_the_type_of_its_property() -> None:
+    mapper, ref = RecordMapper(settings(attributes={"seats": "seat_count"})), RecordRef("acme", "contacts", "1")
+    assert "seat_count" in mapper.historic
+    (found,) = mapper.changes(
+        ref, {"seat_count": [version("7", 3)]}, lambda: {"seat_count": Property("seat_count", "number")}
+    )
+    assert (found.name, found.value) == ("seats", 7.0)

@@ -11,7 +11,8 @@ from tests.unit.connectors.salesforce_stub import Asked, Reply, Stub, described,
 
 ROWS = {"records": [{"Id": "1", "TimeZoneSidKey": "UTC"}], "done": True, "totalSize": 1}
 NO_LIMITS = Reply(403, [{"errorCode": "INSUFFICIENT_ACCESS", "message": "View Setup is missing"}])
-OTHERS = ["contacts", "accounts", "opportunities", "tasks", "events", "email_messages", "campaign_members", "purges"]
+OTHERS = ["contacts", "accounts", "opportunities", "tasks", "events", "email_messages", "campaign_members",
+          "lead_history", "contact_history", "purges"]  # fmt: skip
 
 
 def examine(

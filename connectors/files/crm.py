@@ -1,0 +1,158 @@
+"""One folder of files as a `Crm`."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cached_property
+
+from connectors.errors import Misconfigured, Transient
+from connectors.files.check import Check
+from connectors.files.facts import LEADS, STREAMS
+from connectors.files.flaw import Changed, Flaw
+from connectors.files.mapping import Mappings, load
+from connectors.files.output import Output
+from connectors.files.pull import Reader
+from connectors.files.settings import FilesSettings
+from connectors.files.state import State
+from connectors.port import Census, Cursor, Page, Problem, Quota, Stream, Tier
+from connectors.quota import Gate
+from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteOutcome, WriteResult
+from connectors.tokens import Tokens
+from connectors.transport import Observer
+
+PUSH_SIZE = 5000
+"""A push rewrites the whole output, so it is better large."""
+_UNTIL_STILL = timedelta(seconds=5)
+
+
+class FilesCrm:
+    """See `connectors.port.Crm`. Calls cost nothing and there is no quota. Opens nothing before its first method."""
+
+    push_size = PUSH_SIZE
+    objects: Sequence[str] = (LEADS,)
+
+    def __init__(self, settings: FilesSettings) -> None:
+        self._settings = settings
+        self._output = Output(settings)
+
+    @property
+    def source(self) -> str:
+        return self._settings.name
+
+    @property
+    def streams(self) -> Sequence[Stream]:
+        """Also those that the mapping names no file for: they are empty. A file that lies there is complete."""
+        return [Stream(name, self._settings.every, frozenset({Tier.COMPLETE})) for name in STREAMS]
+
+    @property
+    def writable(self) -> frozenset[ScoreField]:
+        return frozenset(self._settings.mapped)
+
+    def check(self) -> Sequence[Problem]:
+        return list(Check(self._settings, self._output).problems())
+
+    def pull(self, stream: str, cursor: Cursor | None, tier: Tier) -> Page:
+        """See `Crm.pull`. The tiers read the same: a file that is being written is told by `Transient`."""
+        if stream not in STREAMS:
+            raise Misconfigured(self.source, f"there is no stream {stream!r}; there are {', '.join(STREAMS)}")
+        with self._told():
+            return self._reader.pull(self._mappings, stream, cursor)
+
+    def census(self, object: str, cursor: Cursor | None) -> Census:
+        if object != LEADS:
+            raise Misconfigured(self.source, f"there is no object {object!r}; there is {LEADS}")
+        with self._told():
+            return self._reader.census(self._mappings, cursor)
+
+    def fetch(self, refs: Sequence[RecordRef]) -> Page:
+        with self._told():
+            return self._reader.fetch(self._mappings, refs)
+
+    def push(self, writes: Sequence[FieldWrite]) -> Sequence[WriteResult]:
+        """See `Crm.push`. A person whom the file of people does not hold is gone."""
+        if len(writes) > PUSH_SIZE:
+            raise ValueError(f"a push carries at most {PUSH_SIZE} records, not {len(writes)}")
+        values: dict[str, Mapping[ScoreField, Value]] = {}
+        for write in writes:
+            if write.ref.object == LEADS:
+                values[write.ref.id] = {**values.get(write.ref.id, {}), **write.values}
+        with self._told():
+            living = set(self._reader.living(self._mappings, list(values)))
+            with self._state.transaction():  # one writer at a time
+                self._output.write({id: held for id, held in values.items() if id in living})
+        return [self._result(write.ref, living) for write in writes]
+
+    def read_back(self, refs: Sequence[RecordRef]) -> Mapping[RecordRef, Mapping[ScoreField, Value]]:
+        """See `Crm.read_back`: from the output file itself, whoever wrote it last."""
+        with self._told():
+            ids = [ref.id for ref in refs if ref.object == LEADS]
+            living = set(self._reader.living(self._mappings, ids))
+            held = self._output.read(living)
+        return {ref: held.get(ref.id, {}) for ref in refs if ref.object == LEADS and ref.id in living}
+
+    def location(self, ref: RecordRef) -> str | None:
+        return None
+
+    def quota(self) -> Quota | None:
+        return None
+
+    def close(self) -> None:
+        if "_state" in self.__dict__:
+            self._state.close()
+            del self._state
+
+    @property
+    def _mappings(self) -> Mappings:
+        """Read anew for every call: it is small, and whoever tries an export changes it often."""
+        return load(self._settings.mapping_file)
+
+    @cached_property
+    def _state(self) -> State:
+        return State(self._settings.state_file)
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self._settings, self._state, self._output)
+
+    def _result(self, ref: RecordRef, living: set[str]) -> WriteResult:
+        if ref.object == LEADS and ref.id in living:
+            return WriteResult(ref, WriteOutcome.WRITTEN)
+        return WriteResult(ref, WriteOutcome.GONE, "NOT_IN_FILE", "the file of leads has no row with this id")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What goes wrong with files, as the application knows it."""
+        try:
+            yield
+        except Flaw as flaw:
+            raise Misconfigured(self.source, str(flaw)) from None
+        except Changed:
+            raise Transient(self.source, "a file was changed while it was read", _UNTIL_STILL) from None
+        except sqlite3.OperationalError as problem:
+            if problem.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise Transient(
+                    self.source, "another process is reading or writing these files", _UNTIL_STILL
+                ) from None
+            raise self._damaged(problem) from None
+        except sqlite3.DatabaseError as problem:
+            raise self._damaged(problem) from None
+
+    def _damaged(self, problem: sqlite3.DatabaseError) -> Misconfigured:
+        what = f"{self._settings.state_file.name} cannot be used ({problem.sqlite_errorname})"
+        return Misconfigured(self.source, f"{what}; make its folder writable, or delete it: all is read anew then")
+
+
+def open_files(
+    settings: FilesSettings,
+    *,
+    gate: Gate,
+    tokens: Tokens,
+    observer: Observer,
+    sleep: Callable[[float], None] = time.sleep,
+) -> FilesCrm:
+    """The folder that `settings` describe. There is nothing to log in to, to wait for or to meter."""
+    return FilesCrm(settings)
