@@ -35,7 +35,7 @@ class Lane(StrEnum):
     BACKFILL = "backfill"  # history
 
 
-DEFAULT_SHARES: Mapping[Lane, float] = {Lane.INBOUND: 0.8, Lane.WRITE: 0.8, Lane.REFRESH: 0.7, Lane.BACKFILL: 0.5}
+DEFAULT_SHARES: Mapping[Lane, float] = {Lane.INBOUND: 0.8, Lane.WRITE: 0.78, Lane.REFRESH: 0.7, Lane.BACKFILL: 0.5}
 """How much of the account's day may be gone when a lane calls; everyone's use counts."""
 
 DEFAULT_OWN = 0.25
@@ -258,12 +258,17 @@ class RedisGate:
             left -= wait
 
     def learn(self, source: str, used: int, limit: int, resets_at: datetime | None = None) -> None:
-        ends = math.floor(resets_at.timestamp() * 1e6) if resets_at else 0
-        self._told[source] = _Told(used, limit, ends)
+        self._told[source] = _Told(used, limit, _coming(resets_at, datetime.now(UTC)))
 
         def tell() -> None:
             seconds, micros = self._redis.time()
-            day: dict[Any, Any] = {"used": used, "limit": limit, "end": ends, "told": seconds * 1_000_000 + micros}
+            told = seconds * 1_000_000 + micros
+            day: dict[Any, Any] = {
+                "used": used,
+                "limit": limit,
+                "end": _coming(resets_at, _instant(told)),
+                "told": told,
+            }
             self._redis.hset(self._account(source), mapping=day)
 
         self._reached(tell)
@@ -386,6 +391,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def _instant(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
+
+
+def _coming(end: datetime | None, now: datetime) -> int:
+    """The day's end in microseconds since 1970, 0 for an unknown one.
+
+    One that has long passed comes from a clock that is wrong: the day goes on, and ends at that hour all the same.
+    """
+    if end is not None and end < now - HOUR:
+        end += DAY * math.ceil((now - end) / DAY)
+    return (end - _EPOCH) // timedelta(microseconds=1) if end is not None else 0
 
 
 def _ours(account: str) -> str:

@@ -11,7 +11,9 @@ from typing import Any
 import structlog
 
 _ADDRESS = re.compile(r"[^\s@\"'<>=:,;(]+@[^\s@\"'<>,;)]+\.[A-Za-z]{2,}")
-_SECRET = re.compile(r"(?i)\b(bearer\s+|pat-|token[=:]\s*|password[=:]\s*|secret[=:]\s*|://[^:/@\s]*:)[^\s@&\"']+")
+_SECRET = re.compile(
+    r"(?i)\b(bearer\s+|pat-|token[=:]\s*|password[=:]\s*|secret[=:]\s*|://[^:/@\s]*:(?=\S*@))[^\s@&\"']+"
+)
 
 
 def redact(text: str) -> str:

@@ -29,6 +29,7 @@ from pydantic_settings import (
 
 from connectors.catalog import SourceSettings
 from connectors.hubspot.settings import HubspotSettings
+from connectors.secret import SecretRef
 
 SECRETS = Path("/run/secrets")
 DEMO_FILE = Path(".leadgauge/demo/leadgauge.yaml")
@@ -107,6 +108,30 @@ class Settings(BaseSettings):
                     f"{source.name} names the Salesforce org {source.salesforce!r}, which no source is; {there}"
                 )
         return sources
+
+    def read_secrets(self) -> None:
+        """Raises `ConfigurationError` that names every secret of a source that cannot be read: a CRM that is asked
+        with none says something else."""
+        wrong = []
+        for i, source in enumerate(self.sources):
+            for name, ref in getattr(source, "auth", ()):
+                if isinstance(ref, SecretRef):
+                    try:
+                        ref.read()
+                    except LookupError as problem:
+                        wrong.append(f"{source.name}, `sources.{i}.auth.{name}`: {problem}")
+                    except UnicodeDecodeError:
+                        wrong.append(f"{source.name}, `sources.{i}.auth.{name}`: {ref.file} is not UTF-8 text")
+        if wrong:
+            raise ConfigurationError("\n".join(wrong))
+
+    @field_validator("broker_url")
+    @classmethod
+    def _redis_to_celery(cls, url: SecretStr | None) -> SecretStr | None:
+        """Celery takes anything for an address, and a name for one of RabbitMQ."""
+        if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "redis+socket://")):
+            raise ValueError("must start with redis://, rediss:// or redis+socket://")
+        return url
 
     @field_validator("token_key")
     @classmethod

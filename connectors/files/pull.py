@@ -209,14 +209,19 @@ class Reader:
 
     def _identified(self, stream: str, opened: Opened, lines: Sequence[Line], generation: int) -> list[Seen]:
         """The rows with their ids. Of rows without one, those of the same content are counted from the file's start."""
+        ids = [opened.reading.id(line) for line in lines]
+        contents = [facts.content(line.cells) if id is None else "" for id, line in zip(ids, lines, strict=True)]
+        first = lines[0].place.row if lines else 0
+        counted = Counter(
+            {
+                same: self._state.repeats(stream, same, generation, first)
+                for same, known in self._state.known(stream, set(contents)).items()
+                if known.seen == generation and known.row < first
+            }
+        )
         seen = []
-        counted: Counter[str] = Counter()
-        for line in lines:
-            id = opened.reading.id(line)
+        for line, id, same in zip(lines, ids, contents, strict=True):
             if id is None:
-                same = facts.content(line.cells)
-                if same not in counted:
-                    counted[same] = self._state.repeats(stream, same, generation, lines[0].place.row)
                 counted[same] += 1
                 id = same if counted[same] == 1 else f"{same}-{counted[same]}"
             seen.append(Seen(id, line.place, facts.digest(line.cells, opened.meaning)))

@@ -7,9 +7,10 @@ no content in it. Lost, it costs a full read; rows that vanished meanwhile are t
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -77,6 +78,7 @@ class State:
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, timeout=_WAIT, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA cache_size = -32768")  # KiB
         self._db.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes back is read again: see `reached`
         with self.transaction():
             for statement in _SCHEMA.split(";")[:-1]:
@@ -124,17 +126,14 @@ class State:
         rows = self._db.execute("SELECT number, at FROM generations WHERE stream = ?", (stream,))
         return {number: _instant(at) for number, at in rows}
 
-    def known(self, stream: str, ids: Sequence[str]) -> dict[str, Known]:
+    def known(self, stream: str, ids: Collection[str]) -> dict[str, Known]:
         """Those of `ids` that were ever read."""
-        found = {}
-        for id in ids:
-            row = self._db.execute(
-                "SELECT digest, row, seen, changed, fate FROM rows WHERE stream = ? AND id = ?", (stream, id)
-            ).fetchone()
-            if row is not None:
-                digest, number, seen, changed, fate = row
-                found[id] = Known(digest, number, seen, changed, Fate(fate))
-        return found
+        rows = self._db.execute(
+            "SELECT id, digest, row, seen, changed, fate FROM rows"
+            " WHERE stream = ? AND id IN (SELECT value FROM json_each(?))",
+            (stream, json.dumps(list(ids))),
+        )
+        return {id: Known(digest, row, seen, changed, Fate(fate)) for id, digest, row, seen, changed, fate in rows}
 
     def keep(self, stream: str, rows: Sequence[tuple[Seen, Known]]) -> None:
         """Store rows of a page as they are now known."""
@@ -173,16 +172,13 @@ class State:
         )
         return list(rows)
 
-    def places(self, stream: str, ids: Sequence[str]) -> dict[str, Place]:
+    def places(self, stream: str, ids: Collection[str]) -> dict[str, Place]:
         """Where rows of a complete generation stand; those that are gone are absent."""
-        found = {}
-        for id in ids:
-            row = self._db.execute(
-                "SELECT place, row FROM rows WHERE stream = ? AND id = ? AND fate < 3", (stream, id)
-            ).fetchone()
-            if row is not None:
-                found[id] = Place(*row)
-        return found
+        rows = self._db.execute(
+            "SELECT id, place, row FROM rows WHERE stream = ? AND id IN (SELECT value FROM json_each(?)) AND fate < 3",
+            (stream, json.dumps(list(ids))),
+        )
+        return {id: Place(place, row) for id, place, row in rows}
 
     def close(self) -> None:
         self._db.close()

@@ -19,6 +19,8 @@ LINK_BATCH = 1_000
 
 PRIMARY_TYPES = frozenset({1, 5})
 """Association types of the company labelled "Primary", of a contact and of a deal."""
+PRIMARY_NAMES = frozenset({"contact_to_company", "deal_to_company"})
+"""The same as a list names them; beside it stands the plain one, `..._unlabeled`."""
 
 Row = Mapping[str, Any]
 
@@ -74,13 +76,19 @@ class ObjectReader:
             )
         return rows, last
 
-    def page(self, after: str | None, lane: Lane, *, archived: bool = False) -> tuple[list[Row], str | None]:
-        """A page of the full list, ascending id, and where the next one starts. `archived`: the recycle bin instead."""
+    def page(
+        self, after: str | None, lane: Lane, *, archived: bool = False, to: Sequence[str] = ()
+    ) -> tuple[list[Row], str | None]:
+        """A page of the full list, ascending id, and where the next one starts. `archived`: the recycle bin instead.
+
+        The rows come with their associations `to` other types, see `listed`.
+        """
         wanted = [] if archived else self._properties
         history = [] if archived else self._history
         query: list[tuple[str, str | int]] = [("limit", min(self._page_size, WITH_HISTORY if history else LIST_PAGE))]
         query += [("properties", ",".join(wanted))] if wanted else []
         query += [("propertiesWithHistory", ",".join(history))] if history else []
+        query += [("associations", ",".join(to))] if to else []
         query += [("archived", "true")] if archived else []
         query += [("after", after)] if after else []
         answer = self._session.get(self._session.paths.objects(self.type), query, lane=lane)
@@ -141,6 +149,19 @@ def linked(session: Session, of: str, to: str, ids: Sequence[str], lane: Lane) -
             if following := (row.get("paging") or {}).get("next"):
                 waiting.append({"id": id, "after": following["after"]})
     return {id: [other for _, other in sorted(others, key=lambda other: other[0])] for id, others in found.items()}
+
+
+def listed(session: Session, of: str, to: str, rows: Sequence[Row], lane: Lane) -> dict[str, list[str]]:
+    """As `linked`, out of rows that came with their associations; asks for those of rows that have too many."""
+    found: dict[str, list[str]] = {}
+    more: list[str] = []
+    for row in rows:
+        held = (row.get("associations") or {}).get(to) or {"results": []}
+        if held.get("paging"):
+            more.append(str(row["id"]))
+        elif others := sorted(held["results"], key=lambda other: other.get("type") not in PRIMARY_NAMES):
+            found[str(row["id"])] = list(dict.fromkeys(str(other["id"]) for other in others))
+    return found | (linked(session, of, to, more, lane) if more else {})
 
 
 def calls(rows: int, size: int) -> int:

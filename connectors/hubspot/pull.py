@@ -11,13 +11,22 @@ views only, of contacts that had one of late where that saves calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from connectors.hubspot import activities
 from connectors.hubspot.mapping import RecordMapper
-from connectors.hubspot.objects import READ_BATCH, WITH_HISTORY, ObjectReader, Row, calls, linked, modified_property
+from connectors.hubspot.objects import (
+    READ_BATCH,
+    WITH_HISTORY,
+    ObjectReader,
+    Row,
+    calls,
+    linked,
+    listed,
+    modified_property,
+)
 from connectors.hubspot.schema import Schemas
 from connectors.hubspot.session import Session
 from connectors.hubspot.settings import HubspotSettings
@@ -28,6 +37,11 @@ from connectors.quota import Lane
 from connectors.records import Activity, AttributeChange, Deletion, RecordRef
 
 VIEWS = (activities.URL_HISTORY, activities.TIME_HISTORY)
+LINKED: Mapping[str, tuple[str, ...]] = {
+    "contacts": ("companies",), "companies": (), "deals": ("contacts", "companies"),
+    **dict.fromkeys(activities.ENGAGEMENTS, ("contacts",)),
+}  # fmt: skip
+"""What the records of a type are read with."""
 HANDED_KEPT = 50_000
 """Rows of the time since the last complete read that the fast tier remembers; forgetting only costs calls."""
 
@@ -36,6 +50,15 @@ class Reader(Protocol):
     """One stream."""
 
     def pull(self, cursor: Cursor | None, tier: Tier) -> Page: ...
+
+
+Links = Callable[[Session, str, str, Sequence[Row], Lane], dict[str, list[str]]]
+"""(session, of, to, rows, lane) -> the ids that each row is linked to."""
+
+
+def read_links(session: Session, of: str, to: str, rows: Sequence[Row], lane: Lane) -> dict[str, list[str]]:
+    """Asked for, one call for 1,000 rows."""
+    return linked(session, of, to, [str(row["id"]) for row in rows], lane)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +103,8 @@ class ObjectStream:
         return self._list(cursor)
 
     def _list(self, cursor: Cursor) -> Page:
-        rows, after = self.reader.page(cursor["list"], Lane.BACKFILL)
-        page = self.page(rows, Lane.BACKFILL)
+        rows, after = self.reader.page(cursor["list"], Lane.BACKFILL, to=LINKED[self._type])
+        page = self.page(rows, Lane.BACKFILL, links=listed)
         following = begin(cursor["began"]).dump() if after is None else {**cursor, "list": after}
         return replace(page, cursor=following, done=after is None, backfill=True)
 
@@ -97,10 +120,7 @@ class ObjectStream:
             stamps = {id: stamp for id, stamp in stamps.items() if stamp <= until}
         seen = {**place.seen, **self._handed} if fast else place.seen
         wanted = self._unread(stamps, seen, window)
-        if fast:
-            found = self._glance([row for row in rows if str(row["id"]) in set(wanted)], window)
-        else:
-            found = self.reader.read(wanted, window.lane)
+        found = self._glance(rows, wanted, window) if fast else self.reader.read(wanted, window.lane)
         page = self.page(found, window.lane)
         marks = dict(self._marks(stamps, seen, wanted, self._unlinked(page, wanted, now)))
         if fast:
@@ -109,22 +129,18 @@ class ObjectStream:
         after, done = advance(place, window, until, position, marks.items(), now, timings)
         return replace(page, cursor=after.dump(), done=done)
 
-    def _glance(self, found: Sequence[Row], window: Window) -> list[Row]:
-        """The rows found as they are now, without their attributes' history, in as few calls as possible."""
-        ids = [str(row["id"]) for row in found]
+    def _glance(self, rows: Sequence[Row], wanted: Sequence[str], window: Window) -> list[Row]:
+        """The wanted rows as they are now, without their attributes' history, in as few calls as can be."""
+        if not self._viewed:
+            return self.reader.read(wanted, window.lane)
         late = window.since - self._kit.settings.timings.sweep // MILLISECOND  # HubSpot may count a view late
-        viewed = [
-            str(row["id"])
-            for row in found
-            if (at := row["properties"].get(activities.TIME_HISTORY)) and millis(instant(at)) >= late
-        ]
-        others = [id for id in ids if id not in set(viewed)]
-        apart = calls(len(viewed), WITH_HISTORY) + calls(len(others), READ_BATCH)
-        views = VIEWS if self._viewed else ()
-        if not views or apart >= calls(len(ids), WITH_HISTORY):
-            return self.reader.read(ids, window.lane, history=views)
-        rows = self.reader.read(viewed, window.lane, history=views)
-        return rows + self.reader.read(others, window.lane, history=())
+        views = {str(row["id"]): row["properties"].get(activities.TIME_HISTORY) for row in rows}
+        viewed = [id for id in wanted if (at := views[id]) and millis(instant(at)) >= late]
+        others = [id for id in wanted if id not in set(viewed)]
+        if calls(len(wanted), WITH_HISTORY) <= calls(len(viewed), WITH_HISTORY) + calls(len(others), READ_BATCH):
+            return self.reader.read(wanted, window.lane, history=VIEWS)
+        found = self.reader.read(viewed, window.lane, history=VIEWS)
+        return found + self.reader.read(others, window.lane, history=())
 
     def _stamp(self, row: Row) -> int:
         return millis(instant(row["properties"][modified_property(self._type)]))
@@ -162,28 +178,28 @@ class ObjectStream:
             lacks = id in unlinked if id in wanted else seen[id] < 0
             yield id, -stamp if lacks else stamp
 
-    def page(self, rows: Sequence[Row], lane: Lane) -> Page:
-        """The records of `rows`; cursor and end are for the caller to set."""
+    def page(self, rows: Sequence[Row], lane: Lane, links: Links = read_links) -> Page:
+        """The records of `rows`; cursor and end are for the caller to set. `links` says what they are linked to."""
         empty = Page({}, done=True)
         if not rows:
             return empty
-        ids = [str(row["id"]) for row in rows]
-        kit = self._kit
+        kit, found = self._kit, {}
+        for to in LINKED[self._type]:
+            found[to] = links(kit.session, self._type, to, rows, lane)
         if self._type == "contacts":
-            companies = linked(kit.session, "contacts", "companies", ids, lane)
-            page = self._contacts(rows, companies, lane)
+            page = self._contacts(rows, found["companies"], lane)
         elif self._type == "companies":
             page = replace(empty, accounts=[kit.mapper.company(row) for row in rows])
         elif self._type == "deals":
-            people = linked(kit.session, "deals", "contacts", ids, lane)
-            companies = linked(kit.session, "deals", "companies", ids, lane)
             deals = [
-                kit.mapper.deal(row, _first(companies, row), kit.people(people.get(str(row["id"]), ()))) for row in rows
+                kit.mapper.deal(
+                    row, _first(found["companies"], row), kit.people(found["contacts"].get(str(row["id"]), ()))
+                )
+                for row in rows
             ]
             page = replace(empty, outcomes=deals)
         else:
-            people = linked(kit.session, self._type, "contacts", ids, lane)
-            page = replace(empty, activities=list(self._engagements(rows, people)))
+            page = replace(empty, activities=list(self._engagements(rows, found["contacts"])))
         kit.mapper.report_unread()
         return page
 

@@ -29,7 +29,8 @@ LATER_PAUSES = (15.0,)
 _RUNNING = frozenset({"Open", "UploadComplete", "InProgress"})
 _CHUNK = 1 << 16
 
-csv.field_size_limit(1 << 24)  # the default is one character short of a full long text area
+_LONGEST = 1 << 24
+"""Characters of a cell; the csv module's own limit is that of a long text area, to the character."""
 
 
 class JobLost(Exception):
@@ -101,6 +102,7 @@ def rows_of(chunks: Iterable[bytes], fields: Mapping[str, Field]) -> Iterator[di
 
     An empty cell is null; words like "null" and "N/A" are words. Raises `csv.Error`.
     """
+    csv.field_size_limit(_LONGEST)  # holds for the whole process, so others may have set it since
     records = csv.reader(_lines(chunks), strict=True)
     header = next(records, [])
     columns = [(name, _reader(fields[name].type) if name in fields else None) for name in header]

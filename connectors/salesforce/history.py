@@ -63,21 +63,20 @@ class Histories:
         told = [row for row in rows if row["Field"] in tracked and _tells(row, tracked[row["Field"]][0].field)]
         if not told:
             return
-        begun = self._begun(object, told, lane)
+        begun = self._begun(object, told, tracked, lane)
         oldest = self._session.now() - KEPT
         for row in told:
-            ref, at, made = (
-                RecordRef(self._source, parent, row[f"{parent}Id"]),
-                instant(row["CreatedDate"]),
-                _made(row, parent),
-            )
-            sides = [("NewValue", at)]
+            ref, made = RecordRef(self._source, parent, row[f"{parent}Id"]), _made(row, parent)
+            sides = [("NewValue", instant(row["CreatedDate"]))]
             if made is not None and made > oldest and (ref.id, row["Field"]) not in begun:
                 sides.insert(0, ("OldValue", made))
             begun.add((ref.id, row["Field"]))
             for attribute, field in tracked[row["Field"]]:
                 for column, since in sides:
-                    value = self._records.value(parent, attribute, field.name, row.get(column), field.type)
+                    raw = row.get(column)
+                    value = self._records.value(parent, attribute, field.name, raw, field.type)
+                    if value is None and raw not in (None, ""):
+                        continue  # unreadable, which is not the same as emptied
                     yield AttributeChange(ref, attribute, value, since, since)
 
     def _tracked(self, parent: str, lane: Lane) -> dict[str, list[_Tracked]]:
@@ -90,19 +89,26 @@ class Histories:
                     tracked.setdefault(called, []).append(_Tracked(attribute, field))
         return tracked
 
-    def _begun(self, object: str, rows: Sequence[Row], lane: Lane) -> set[tuple[str, str]]:
+    def _begun(
+        self, object: str, rows: Sequence[Row], tracked: Mapping[str, list[_Tracked]], lane: Lane
+    ) -> set[tuple[str, str]]:
         """The fields of these rows' records that had changed before the first of the rows."""
         parent, first = PARENTS[object], _key(rows[0])
         older = {row[f"{parent}Id"] for row in rows if (made := _made(row, parent)) is not None and made <= first[0]}
         if not older:
             return set()
+        known = self._session.describe(object, lane=lane).fields
+        asked = [name for name in columns(object) if name in known]
         names = ", ".join(f"'{name}'" for name in sorted({row["Field"] for row in rows}))
         soql = (
-            f"SELECT Id, {parent}Id, Field, CreatedDate FROM {object} WHERE {parent}Id IN {{ids}}"
+            f"SELECT {', '.join(asked)} FROM {object} WHERE {parent}Id IN {{ids}}"
             f" AND CreatedDate <= {soql_instant(first[0])} AND Field IN ({names})"
         )
-        earlier = self._session.query_ids(soql, older, lane=lane)
-        return {(row[f"{parent}Id"], row["Field"]) for row in earlier if _key(row) < first}
+        return {
+            (row[f"{parent}Id"], row["Field"])
+            for row in self._session.query_ids(soql, older, lane=lane)
+            if _key(row) < first and _tells(row, tracked[row["Field"]][0].field)
+        }
 
 
 def _tells(row: Row, field: Field) -> bool:

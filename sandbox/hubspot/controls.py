@@ -28,7 +28,7 @@ def control_routes(server: Server) -> Sequence[Route]:
     portal, hooks = server.portal, _Hooks(server)
 
     def set_temper(order: dict[str, Any]) -> Any:
-        portal.temper = Temper.parse(order)
+        portal.set_temper(Temper.parse(order))
         return portal.temper.describe()
 
     async def read_temper(request: Request) -> Response:

@@ -115,7 +115,7 @@ def bite(portal: Portal, on: bool) -> None:
     get one and the same stamp, a property is archived and another gets an option. Off: search has caught up, and the
     property is back; what was written stays.
     """
-    portal.temper = HOSTILE if on else Temper()
+    portal.set_temper(HOSTILE if on else Temper())
     schema, now = portal.schemas["contacts"], portal.now_ms()
     status = schema.get("hs_lead_status")
     if on:

@@ -48,7 +48,7 @@ class RecordStore:
         self.clock = clock
         self.seed = seed
         self.index_lag = index_lag
-        self.temper = Temper()
+        self.set_temper(Temper())
         self.dice = random.Random(f"temper {seed}")
         self.listeners: list[Listener] = []
         self.schemas = catalog.schemas()
@@ -61,6 +61,10 @@ class RecordStore:
         self._emails: dict[str, int] = {}
         self._version = 0
         self._index = {name: SearchIndex() for name in TYPES}
+
+    def set_temper(self, temper: Temper) -> None:
+        """Behave otherwise from now on."""
+        self.temper, self.temper_since = temper, self.now_ms()
 
     # Reading
 

@@ -27,24 +27,31 @@ class Unrest:
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
         self._dice = random.Random(f"unrest {portal.seed}")
-        self._done = portal.now_ms()
+        self._rate = 0.0
+        self._due = 0
 
     def catch_up(self) -> None:
         temper, now = self._portal.temper, self._portal.now_ms()
-        rate = temper.noise + temper.moves
-        ids = self._portal.ids("contacts") if rate else []
+        if self._rate != temper.noise + temper.moves:
+            self._rate = temper.noise + temper.moves
+            self._due = self._after(self._portal.temper_since)
+        if not self._rate or self._due > now:
+            return
+        ids = self._portal.ids("contacts")
         for _ in range(MOST_AT_ONCE if ids else 0):
-            due = self._done + round(60_000 * self._dice.expovariate(rate))
-            if due > now:
-                return
-            self._done = due
             record = self._portal.exact("contacts", str(self._dice.choice(ids)))
             assert record is not None
-            if self._dice.random() * rate < temper.noise:
-                self._remeasure(record, due)
+            if self._dice.random() * self._rate < temper.noise:
+                self._remeasure(record, self._due)
             else:
-                move(self._portal, record, due)
-        self._done = now
+                move(self._portal, record, self._due)
+            self._due = self._after(self._due)
+            if self._due > now:
+                return
+        self._due = self._after(now)
+
+    def _after(self, at: int) -> int:
+        return at + round(60_000 * self._dice.expovariate(self._rate)) if self._rate else at
 
     def _remeasure(self, record: Record, at: int) -> None:
         """A calculated property that no one scores moves, and the cursor property with it."""

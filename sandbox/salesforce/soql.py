@@ -11,6 +11,7 @@ from lark import Lark, Token, Transformer, v_args
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
 
 from sandbox.salesforce.faults import ApiError, at_position, malformed_query
+from sandbox.salesforce.spans import FIXED
 
 LONGEST_QUERY = 100_000
 LONGEST_STRING = 4_000
@@ -76,7 +77,7 @@ OPERATOR: "!=" | "<>" | "<=" | ">=" | "=" | "<" | ">"
 STRING: /'(\\.|[^'\\])*'/s
 DATETIME.4: /\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:?\d{2})/i
 DATE.3: /\d{4}-\d{2}-\d{2}/
-NUMBER.2: /[+-]?\d+(\.\d*)?(e[+-]?\d+)?/i
+NUMBER.2: /[+-]?\d+(\.\d*)?/
 SPAN.2: /[a-z][a-z0-9_]*:\d+/i
 NAME: /[a-z_][a-z0-9_]*/i
 %import common.WS
@@ -165,11 +166,26 @@ class Query:
     text: str = ""
 
 
+# "Reserved Keywords" of the SOQL and SOSL reference, but for GROUP, which is an object's name as well; and the literals.
+RESERVED = FIXED.keys() | set(
+    "AND ASC DESC EXCLUDES FALSE FIRST FROM HAVING IN INCLUDES LAST LIKE LIMIT NOT NULL NULLS OR SELECT TRUE USING"
+    " WHERE WITH".split()
+)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _WORDS = {"true": Literal("boolean", True), "false": Literal("boolean", False), "null": Literal("null", None)}
 
 
+class _Misplaced(Exception):
+    """A reserved word where a name should be, or a name where a value should be."""
+
+    def __init__(self, token: Token) -> None:
+        super().__init__(str(token))
+        self.token = token
+
+
 def _name(token: Token) -> Name:
+    if token.upper() in RESERVED:
+        raise _Misplaced(token)
     return Name(str(token), token.line or 1, token.column or 1)
 
 
@@ -182,13 +198,13 @@ class _Builder(Transformer[Token, Any]):
 
     def query(self, items: Any, name: Token, alias: Token | None, *clauses: Any) -> Query:
         where, group, order, limit, offset = clauses
-        return Query(items, _name(name), alias and str(alias), where, group or (), order or (), limit, offset or 0)
+        return Query(items, _name(name), alias and _name(alias).text, where, group or (), order or (), limit, offset or 0)
 
     def items(self, *items: Any) -> Any:
         return items
 
     def selected(self, expression: Expression, alias: Token | None) -> Selected:
-        return Selected(expression, alias and str(alias))
+        return Selected(expression, alias and _name(alias).text)
 
     def path(self, *names: Token) -> Path:
         return Path(tuple(map(_name, names)))
@@ -248,7 +264,11 @@ class _Builder(Transformer[Token, Any]):
         return Literal("span", str(token).upper())
 
     def word(self, token: Token) -> Literal:
-        return _WORDS.get(token.lower()) or Literal("span", str(token).upper())
+        if token.lower() in _WORDS:
+            return _WORDS[token.lower()]
+        if token.upper() not in FIXED:
+            raise _Misplaced(token)
+        return Literal("span", token.upper())
 
     def group(self, *expressions: Expression) -> Any:
         return expressions
@@ -280,6 +300,10 @@ def parse(text: str) -> Query:
         if isinstance(error.orig_exc, ApiError):
             raise error.orig_exc from None
         raise
+    except _Misplaced as found:
+        token = found.token
+        message = at_position(text, token.line or 1, token.column or 1, f"unexpected token: '{token}'")
+        raise malformed_query(message) from None
     except UnexpectedInput as error:
         raise malformed_query(_explained(text, error)) from None
     return replace(query, text=text)

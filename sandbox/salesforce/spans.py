@@ -44,7 +44,7 @@ _UNITS: dict[str, Callable[[date, int, int], Days]] = {
     "QUARTER": _quarters,
     "YEAR": _years,
 }
-_FIXED: dict[str, tuple[str, int, int]] = {
+FIXED: dict[str, tuple[str, int, int]] = {
     "YESTERDAY": ("DAY", -1, 0),
     "TODAY": ("DAY", 0, 1),
     "TOMORROW": ("DAY", 1, 2),
@@ -61,8 +61,8 @@ def span(literal: str, today: date) -> Days | None:
 
     LAST_N_DAYS:n runs from n days ago to the end of today; longer units leave the present one out.
     """
-    if literal in _FIXED:
-        unit, first, after = _FIXED[literal]
+    if literal in FIXED:
+        unit, first, after = FIXED[literal]
         return _UNITS[unit](today, first, after)
     name, _, number = literal.partition(":")
     if not number:

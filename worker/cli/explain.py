@@ -83,15 +83,10 @@ def _show(report: dict[str, Any]) -> None:
         f"Person {report['person']}: {shown}, stage {standing['stage']} since {local(standing['stage_since'])}, "
         f"as of {local(standing['as_of'])} (rules {standing['rules_revision']}, policy {standing['policy_revision']})"
     )
-    table(
-        "Records",
-        ("record", "state", "page"),
-        (
-            (f"{r['source']}/{r['object']}/{r['key']}", "deleted" if r["deleted_at"] else r["state"], r["page"])
-            for r in report["records"]
-        ),
-        text=[2],
-    )
+    out.print("[bold]Records[/]")
+    for r in report["records"]:
+        state = "deleted" if r["deleted_at"] else r["state"]
+        out.print(f"{r['source']}/{r['object']}/{r['key']}  {state}  {r['page'] or ''}", soft_wrap=True, markup=False)
     if standing["score"] is not None:
         total = sum(reason["points"] for reason in report["reasons"])
         table(
@@ -113,17 +108,16 @@ def _show(report: dict[str, Any]) -> None:
     )
     table(
         "Writes",
-        ("record", "score", "state", "intended", "what came of it"),
+        ("intended", "score", "record", "why, and what came of it"),
         (
-            (f"{w['source']}/{w['object']}/{w['key']}", w["values"].get("score"), w["state"],
-             local(w["intended_at"]), _came(w))
+            (local(w["intended_at"]), w["values"].get("score"), f"{w['source']}/{w['object']}/{w['key']}", _came(w))
             for w in report["writes"]
         ),
-        text=[4],
-    )  # fmt: skip
+        text=[3],
+    )
 
 
 def _came(write: dict[str, Any]) -> str:
-    """Why it was meant to be written, when it ended, and the CRM's words if it said any."""
-    ended = f"until {local(write['closed_at'])[11:]}" if write["closed_at"] else ""
-    return " ".join(filter(None, (write["cause"], ended, write["code"], write["answer"])))
+    """The cause of a write, how it ended, and the CRM's words if it said any."""
+    ended = f"at {local(write['closed_at'])}" if write["closed_at"] else ""
+    return " ".join(filter(None, (f"{write['cause']}:", write["state"], ended, write["code"], write["answer"])))

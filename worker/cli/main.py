@@ -61,6 +61,9 @@ def _explain(problem: Exception) -> int:
     if isinstance(problem, RedisError | CeleryError):
         error(f"Redis: {problem}")
         return Exit.UNAVAILABLE
+    if _lost_columns(problem):
+        error(f"PostgreSQL: {' '.join(str(problem).split())}")
+        return Exit.UNAVAILABLE
     kind = "a statement was refused" if isinstance(problem, DBAPIError) else type(problem).__name__
     error(
         f"this is a bug in Leadgauge: {kind}. Nothing was lost. "
@@ -69,6 +72,13 @@ def _explain(problem: Exception) -> int:
     if _debugging():
         err.print_exception()
     return Exit.BUG
+
+
+def _lost_columns(problem: Exception) -> bool:
+    """Whether it is the other driver that cannot reach PostgreSQL. Imported late: it brings Arrow."""
+    from adbc_driver_postgresql import dbapi
+
+    return isinstance(problem, dbapi.OperationalError)
 
 
 def _debugging() -> bool:

@@ -46,10 +46,11 @@ def up() -> None:
 
 
 def prepare(process: Process) -> None:
-    """Servers answer, the schema is this version's, and every configured stream has its row.
+    """Secrets can be read, servers answer, the schema is this version's, and every configured stream has its row.
 
     Raises `ConfigurationError`, `DatabaseError`, `RedisError`.
     """
+    process.settings.read_secrets()
     process.ping_redis()
     process.migrate()
     assert process.registered

@@ -7,9 +7,6 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from connectors.catalog import SourceSettings
-from connectors.port import Problem
-from connectors.secret import SecretRef
 from worker.bootstrap import Process
 from worker.cli.run import prepare
 from worker.cli.screen import Exit, emit, err, error, note, out
@@ -69,30 +66,11 @@ def sync(
 def _check(process: Process) -> frozenset[str]:
     """The sources that this pass leaves alone: nothing is read from a CRM that cannot be written to."""
     unwell = set()
-    for source in process.settings.sources:
-        # Secrets first: a CRM that is asked with none says something else.
-        for problem in _secrets(source) or process.crm(source.name).check():
+    for source in process.sources:
+        for problem in process.crm(source).check():
             # Some places say their source, some are an address.
-            where = problem.where if problem.where.startswith(source.name) else f"{source.name}: {problem.where}"
+            where = problem.where if problem.where.startswith(source) else f"{source}: {problem.where}"
             (error if problem.fatal else note)(f"{where}: {problem.what}; {problem.fix}")
             if problem.fatal:
-                unwell.add(source.name)
+                unwell.add(source)
     return frozenset(unwell)
-
-
-def _secrets(source: SourceSettings) -> list[Problem]:
-    """The secrets of a source that cannot be read."""
-    problems = []
-    for name, ref in getattr(source, "auth", ()):
-        if not isinstance(ref, SecretRef):
-            continue
-        try:
-            ref.read()
-        except LookupError as problem:
-            what = str(problem)
-        except UnicodeDecodeError:
-            what = f"the secret's file {ref.file} is not UTF-8 text"
-        else:
-            continue
-        problems.append(Problem("secret", f"{source.name}.auth.{name}", what, "put the secret there, and try again"))
-    return problems

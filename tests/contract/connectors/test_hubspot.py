@@ -658,3 +658,23 @@ def test_a_first_load_that_was_killed_goes_on_where_it_was(practice: PracticePor
     assert len(seen) == len(set(seen)) == {"form_submissions": 420, "email_events": 2_300}[stream]
     assert processes > 1
     assert len(practice.site.calls) <= straight + 2 * (processes - 1)  # each asks for its account, and for the forms
+
+
+def test_a_first_load_brings_links_along_and_needs_no_call_for_them(practice: PracticePortal) -> None:
+    companies = [practice.portal.create("companies", {"name": f"C{n}"}) for n in range(3)]
+    made = practice.add_people(120)
+    for ref in made[::2]:
+        for company, types in ((companies[0], [279]), (companies[1], [279, 1]), (companies[2], [279])):
+            practice.portal.associate("contacts", ref.id, "companies", company, types=types)
+    deal = practice.portal.create("deals", {"dealname": "New", "dealstage": "contractsent"})
+    practice.portal.associate("deals", deal, "contacts", made[0].id)
+    practice.clock.advance(NOW_ON)
+    crm = practice.open()
+    crm.location(made[0])
+    practice.site.calls.clear()
+    found = {lead.ref: lead.account for lead in people(drain(crm, "contacts", None))}
+    assert found == {ref: practice.ref(companies[1], "companies") if n % 2 == 0 else None for n, ref in enumerate(made)}
+    (outcome,) = only(drain(crm, "deals", None)).outcomes
+    assert (outcome.people, outcome.account) == ((made[0],), None)
+    lists = [endpoint for endpoint in practice.site.endpoints() if not endpoint.endswith("/search")]
+    assert lists == ["/crm/v3/objects/contacts"] * 3 + ["/crm/v3/objects/deals"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from connectors.port import Tier
 from connectors.records import AttributeChange, RecordRef, Value
@@ -11,7 +12,7 @@ from tests.contract.connectors.salesforce_org import PracticeOrg
 HOUR = timedelta(hours=1)
 
 
-def changes(org: PracticeOrg, stream: str = "lead_history", **settings: object) -> list[AttributeChange]:
+def changes(org: PracticeOrg, stream: str = "lead_history", **settings: Any) -> list[AttributeChange]:
     org.clock.advance(NOW_ON)
     pages = drain(org.open(**settings), stream, None)
     assert all(page.backfill for page in pages)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 
+from sandbox.hubspot.settings import ALL_SCOPES
 from tests.contract.sandbox_hubspot.practice import Live, Serve
 
 CONTACTS = "/crm/v3/objects/contacts"
@@ -108,3 +109,20 @@ def test_account_details_name_the_portal(live: Live) -> None:
     details: dict[str, Any] = live.get("/account-info/v3/details").json()
     expected = {"portalId": 9001, "timeZone": "America/New_York", "utcOffset": "-05:00"}
     assert expected.items() <= details.items()
+
+
+def test_what_sales_mails_say_is_shown_only_to_a_token_that_may_read_it(serve: Serve) -> None:
+    tokens = {"pat-eu1-all": ALL_SCOPES, "pat-eu1-some": ALL_SCOPES - {"sales-email-read"}}
+    live = serve(tokens=tokens)
+    said = {"hs_email_subject": "Offer", "hs_email_text": "Dear Ana", "hs_email_direction": "EMAIL"}
+    mail = live.portal.create("emails", said)
+    path = f"/crm/v3/objects/emails/{mail}?properties={','.join(said)}&propertiesWithHistory=hs_email_text"
+    assert said.items() <= live.get(path, token="pat-eu1-all").json()["properties"].items()
+    hidden = live.get(path, token="pat-eu1-some").json()
+    assert set(said) & set(hidden["properties"]) == {"hs_email_direction"}
+    assert hidden.get("propertiesWithHistory", {}) == {}
+    body = {"properties": list(said), "inputs": [{"id": mail}]}
+    for searched in ("batch/read", "search"):
+        shown = live.post(f"/crm/v3/objects/emails/{searched}", body, token="pat-eu1-some").json()["results"][0]
+        assert "Dear Ana" not in str(shown)
+        assert shown["properties"]["hs_email_direction"] == "EMAIL"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 import pytest
+import requests
 
-from tests.contract.sandbox_hubspot.practice import Live
+from tests.contract.sandbox_hubspot.practice import Live, Serve
 
 
 class _Text(HTMLParser):
@@ -122,3 +123,21 @@ def test_an_activity_happens_now(live: Live, kind: str, moved: str) -> None:
 def test_an_impossible_activity_is_refused(live: Live, body: object, status: int) -> None:
     live.contact()
     assert live.post("/sandbox/activity", body).status_code == status
+
+
+@pytest.mark.parametrize("type_", ["0-1", "contacts"])
+def test_a_link_to_a_record_as_the_vendor_makes_it_leads_to_its_page(live: Live, type_: str) -> None:
+    person = live.contact(firstname="Ana", lastname="Acme")
+    details = live.get("/account-info/v3/details").json()
+    link = f"https://{details['uiDomain']}/contacts/{details['portalId']}/record/{type_}/{person}"
+    assert live.get(f"/crm/v3/objects/contacts/{person}").json()["url"].endswith(f"/record/0-1/{person}")
+    page = requests.get(link, verify=live.ca, timeout=10)
+    assert (page.status_code, page.url) == (200, f"{live.url}/sandbox/record/contacts/{person}")
+    assert "Ana Acme" in page.text
+
+
+def test_a_link_to_the_vendors_own_pages_may_be_asked_for(serve: Serve) -> None:
+    live = serve(ui_domain="app.hubspot.com")
+    person = live.contact()
+    url = live.get(f"/crm/v3/objects/contacts/{person}").json()["url"]
+    assert url == f"https://app.hubspot.com/contacts/9001/record/0-1/{person}"

@@ -7,18 +7,32 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trustme
-import uvicorn
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sandbox.clock import Clock
+from sandbox.profiles import Bites
 from sandbox.salesforce.app import SalesforceServer, build_app
+from sandbox.salesforce.hostile import RULES, bite
 from sandbox.salesforce.org import Org
-from tests.contract.sandbox_salesforce.practice import HOST, KEY, NOON, PASSWORD, SECRET, USERNAME, Api, Practice
+from sandbox.server import make_server
+from tests.contract.sandbox_salesforce.practice import (
+    HOST,
+    KEY,
+    NOON,
+    OTHER_HOST,
+    PASSWORD,
+    REFRESH,
+    SECRET,
+    USERNAME,
+    Api,
+    Practice,
+)
 
 
 @pytest.fixture(scope="session")
@@ -50,15 +64,13 @@ def practice(tls: tuple[ssl.SSLContext, Path], keys: tuple[str, str]) -> Iterato
     settings = SalesforceServer(
         base_url=f"https://{HOST}", consumer_key=KEY, consumer_secret=SECRET, jwt_public_key_pem=keys[1],
         username=USERNAME, password=PASSWORD, security_token="tok", bulk_delay=0.01,
+        refresh_token=REFRESH, other_url=f"https://{OTHER_HOST}",
     )  # fmt: skip
     app = build_app(org, settings)
     context, ca = tls
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        app, log_config=None, lifespan="off", ws="none", http="httptools", timeout_graceful_shutdown=1,
-        ssl_context_factory=lambda _config, _default: context,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = make_server("salesforce", app, clock, context, Bites(RULES, partial(bite, org)))
+    server.config.timeout_graceful_shutdown = 1
 
     async def serve() -> None:
         await server.serve([listener])

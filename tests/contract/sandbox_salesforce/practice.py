@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +21,14 @@ from sandbox.salesforce.org import Org
 from sandbox.salesforce.service import Service
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-HOST = "acme.my.salesforce.com"
+HOST, OTHER_HOST = "acme.my.salesforce.com", "acme2.my.salesforce.com"
 KEY, SECRET = "3MVG9practice", "practice-secret"
 USERNAME, PASSWORD = "leadgauge@practice.example", "practice"
+REFRESH = "5Aep861.practice"
 VERSION = "62.0"
+
+
+ENDED = frozenset({"JobComplete", "Failed", "Aborted"})
 
 
 class Rerouted(HTTPAdapter):
@@ -71,6 +79,23 @@ class Practice:
         )
         return str(answer.json()["access_token"])
 
+    def ask_token(self, form: Mapping[str, str], *, host: str = HOST) -> requests.Response:
+        """POST to the token endpoint."""
+        return self.session().post(f"https://{host}/services/oauth2/token", form, timeout=20)
+
+    def control(self, path: str, order: Any) -> requests.Response:
+        """POST an order under /sandbox/."""
+        return self.session().post(f"https://{HOST}/sandbox/{path}", json=order, timeout=20)
+
+    def lead(self, **fields: Any) -> str:
+        return self.org.insert("Lead", {"LastName": "Ray", "Company": "Acme", **fields})
+
+    def value(self, id: str, field: str) -> Any:
+        """What a lead holds now."""
+        row = self.org.get("Lead", id)
+        assert row is not None
+        return row[field]
+
     def api(self) -> Api:
         session = self.session()
         session.headers["Authorization"] = f"Bearer {self.token()}"
@@ -82,7 +107,50 @@ class Api:
     """Plain HTTP calls below the version path."""
 
     session: requests.Session
+    host: str = HOST
 
     def __call__(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         url = path if path.startswith("/services") else f"/services/data/v{VERSION}/{path}"
-        return self.session.request(method, f"https://{HOST}{url}", timeout=20, **kwargs)
+        return self.session.request(method, f"https://{self.host}{url}", timeout=20, **kwargs)
+
+    def update(self, *rows: dict[str, Any], **kwargs: Any) -> list[dict[str, Any]]:
+        """The outcomes of a collections update of leads; each row has its `id` and fields."""
+        records = [{"attributes": {"type": "Lead"}, **row} for row in rows]
+        answer = self("PATCH", "composite/sobjects", json={"allOrNone": False, "records": records}, **kwargs)
+        answer.raise_for_status()
+        results: list[dict[str, Any]] = answer.json()
+        return results
+
+    def query(self, soql: str, resource: str = "query", **kwargs: Any) -> dict[str, Any]:
+        """The first page."""
+        page: dict[str, Any] = self("GET", resource, params={"q": soql}, **kwargs).json()
+        return page
+
+    def finished(self, path: str) -> dict[str, Any]:
+        """The job at `path` once it has ended."""
+        pause = threading.Event()
+        for _ in range(2_000):
+            job: dict[str, Any] = self("GET", path).json()
+            if job["state"] in ENDED:
+                return job
+            pause.wait(0.005)
+        raise AssertionError(f"the job at {path} did not end")
+
+    def ingest(self, content: str, operation: str = "update") -> str:
+        """The path of an ingest job of leads that is on its way."""
+        job = self("POST", "jobs/ingest", json={"object": "Lead", "operation": operation}).json()
+        path = f"jobs/ingest/{job['id']}"
+        assert self("PUT", f"{path}/batches", data=content.encode()).status_code == 201
+        self("PATCH", path, json={"state": "UploadComplete"}).raise_for_status()
+        return path
+
+    def download(self, soql: str) -> requests.Response:
+        """All results of a Bulk query."""
+        path = f"jobs/query/{self('POST', 'jobs/query', json={'operation': 'query', 'query': soql}).json()['id']}"
+        assert self.finished(path)["state"] == "JobComplete"
+        return self("GET", f"{path}/results")
+
+
+def csv_rows(text: str) -> list[dict[str, str]]:
+    """The rows of a CSV with a header."""
+    return list(csv.DictReader(io.StringIO(text, newline="")))

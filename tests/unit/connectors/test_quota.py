@@ -104,6 +104,7 @@ def test_a_narrower_limit_of_the_crm_holds_for_every_process(client: redis.Redis
         (49, {Lane.BACKFILL, Lane.REFRESH, Lane.WRITE, Lane.INBOUND}),
         (50, {Lane.REFRESH, Lane.WRITE, Lane.INBOUND}),
         (70, {Lane.WRITE, Lane.INBOUND}),
+        (78, {Lane.INBOUND}),
         (80, set()),
     ],
 )
@@ -329,3 +330,24 @@ def test_more_rows_never_end_earlier_and_never_need_more_than_a_day_s_share(
     assert day.now < end <= day.end_of(calls + more, 10, 0.5, 0.15)
     days_needed = -(-max(0, calls - day.left(0.5, 0.15)) // int(day.limit * 0.15))
     assert end >= day.now + max(0, days_needed - 1) * DAY
+
+
+def test_an_end_of_the_day_that_a_wrong_clock_puts_into_the_past_frees_nothing(client: redis.Redis) -> None:
+    made = told(client, gate(client), 90, 100, -timedelta(days=3, hours=2))
+    with pytest.raises(QuotaExhausted) as raised:
+        made.enter("acme", "general", Lane.INBOUND)
+    assert timedelta(hours=21.9) < raised.value.resume_at - datetime.now(UTC) < timedelta(hours=22)
+    client.flushdb()
+    with pytest.raises(QuotaExhausted):
+        made.enter("acme", "general", Lane.INBOUND)
+
+
+def test_our_calls_survive_a_flush_in_every_process_that_heard_of_them(client: redis.Redis) -> None:
+    made = told(client, gate(client, WIDE), 0, 100)
+    assert entered(made, Lane.INBOUND) == 24
+    client.flushdb()
+    assert entered(made, Lane.INBOUND) == 0
+    nobody = redis.Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
+    alone = gate(nobody, Window(10_000, SECOND))
+    alone.learn("acme", 0, 100, datetime.now(UTC) + TOMORROW)
+    assert entered(alone, Lane.BACKFILL) == 15

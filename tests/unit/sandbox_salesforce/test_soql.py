@@ -108,9 +108,9 @@ def test_parents_children_and_aliases(org: Org, people: dict[str, str]) -> None:
 
 
 def test_aggregates(org: Org, people: dict[str, str]) -> None:
-    (totals,) = _records(org, "SELECT COUNT(Id), MAX(CreatedDate) last, AVG(Budget__c), COUNT(Rating) FROM Lead")
+    (totals,) = _records(org, "SELECT COUNT(Id), MAX(CreatedDate) newest, AVG(Budget__c), COUNT(Rating) FROM Lead")
     assert totals == {
-        "attributes": {"type": "AggregateResult"}, "expr0": 3, "last": "2026-03-02T12:00:00.000+0000", "expr1": 60.25,
+        "attributes": {"type": "AggregateResult"}, "expr0": 3, "newest": "2026-03-02T12:00:00.000+0000", "expr1": 60.25,
         "expr2": 2,
     }  # fmt: skip
     groups = _records(org, "SELECT Company, COUNT(Id) n FROM Lead GROUP BY Company ORDER BY COUNT(Id) DESC")

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.errors import Transient
+from connectors.port import Cursor, Page, Tier
+from connectors.quota import Lane
+from connectors.salesforce.crm import SalesforceCrm
+from sandbox.salesforce.objects import LEAD_SOURCES
+from tests.contract.connectors.crm_contract import NOW_ON, Learning, drain, people, refs
+from tests.contract.connectors.practice import Host
+from tests.contract.connectors.salesforce_org import SECRET, PracticeOrg
+
+STREAMS = ("leads", "contacts", "accounts", "tasks", "events", "campaign_members")
+ODD = ('two\nlines, "quoted"', "null", "N/A", "line\u2028separator", "a\rreturn", "  blanks  ", "Größe €", "x" * 200)
+
+
+@pytest.fixture
+def bulk(salesforce_host: Host, salesforce_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeOrg]:
+    monkeypatch.setenv("SF_SECRET", SECRET)
+    org = PracticeOrg(salesforce_host, salesforce_directory, bulk_from=1)
+    yield org
+    org.close()
+
+
+def facts(pages: list[Page]) -> dict[str, Any]:
+    parts = ("leads", "accounts", "activities", "deletions")
+    return {str(fact.ref): fact for page in pages for part in parts for fact in getattr(page, part)}
+
+
+def furnish(org: PracticeOrg) -> None:
+    """Rows with every type and every oddity of a value, deleted and archived ones among them."""
+    made = org.populate()
+    leads = [org.lead(Title=text, Company=text, Industry=None) for text in ODD]
+    org.lead(NumberOfEmployees=0, AnnualRevenue=12_500_000.0, HasOptedOutOfEmail=True, LeadSource=LEAD_SOURCES[0])
+    org.lead(Phone="0", Lead_Score__c=71, Lead_Score_Probability__c=12.5, Lead_Scored_At__c=org.clock.now())
+    org.merge(leads[0], leads[1])
+    org.delete(leads[2])
+    campaign = org.org.insert("Campaign", {"Name": 'Guide, "2026"', "Type": None})
+    org.org.insert("CampaignMember", {"CampaignId": campaign, "LeadId": leads[3].id, "Status": "Sent"})
+    org.org.insert("Event", {"WhoId": min(made.people).id, "IsAllDayEvent": True, "ActivityDate": "2026-03-05"})
+    org.clock.advance(timedelta(days=400))
+    org.org.convert(leads[4].id)
+
+
+def test_bulk_and_rest_bring_the_same_records(bulk: PracticeOrg) -> None:
+    furnish(bulk)
+    bulk.clock.advance(NOW_ON)
+    given: dict[str, Any] = {"attributes": {"budget": "Budget__c", "bounced_at": "EmailBouncedDate", "birthday": "CreatedDate"}}
+    asked: list[str] = []
+    by_bulk = bulk.open(observer=lambda exchange: asked.append(exchange.endpoint), **given)
+    by_rest = bulk.open(bulk_from=10**6, **given)
+    for stream in STREAMS:
+        asked.clear()
+        loaded, read = drain(by_bulk, stream, None), drain(by_rest, stream, None)
+        assert facts(loaded) == facts(read) != {}
+        assert "jobs/query/{id}/results" in asked
+        assert "query" not in asked
+        assert loaded[-1].cursor["since"] == read[-1].cursor["since"]
+        assert all(page.backfill for page in loaded)
+
+
+def test_a_small_stream_is_no_job(bulk: PracticeOrg) -> None:
+    bulk.add_people(4)
+    bulk.clock.advance(NOW_ON)
+    asked: list[str] = []
+    crm = bulk.open(bulk_from=5, observer=lambda exchange: asked.append(exchange.endpoint))
+    assert len(people(drain(crm, "leads", None))) == 4
+    bulk.add_people(1)
+    bulk.clock.advance(NOW_ON)
+    assert not [path for path in asked if path.startswith("jobs")]
+    drain(crm, "leads", None)
+    assert [path for path in asked if path.startswith("jobs")]
+
+
+def test_a_load_killed_at_any_page_goes_on_without_reading_again(bulk: PracticeOrg) -> None:
+    made = bulk.add_people(23)
+    bulk.clock.advance(NOW_ON)
+    served = 0
+
+    def count(exchange: Any) -> None:
+        nonlocal served
+        served += exchange.endpoint.endswith("/results")
+
+    cursors: list[Cursor | None] = [None]
+    whole: list[Page] = []
+    while not whole or not whole[-1].done:
+        whole.append(bulk.open(page_size=5, observer=count).pull("leads", cursors[-1], Tier.COMPLETE))
+        cursors.append(json.loads(json.dumps(whole[-1].cursor)))
+    assert sorted(refs(whole)) == sorted(made)
+    assert served == 5
+    for number, cursor in enumerate(cursors[:-1]):
+        if cursor is not None:
+            rest = drain(bulk.open(page_size=5), "leads", cursor)
+            assert refs(rest) == refs(whole[number:])
+            assert rest[-1].cursor == whole[-1].cursor
+
+
+def test_what_changes_while_a_job_is_read_comes_with_the_next_window(bulk: PracticeOrg) -> None:
+    first, *_ = bulk.add_people(12)
+    bulk.clock.advance(NOW_ON)
+    crm = bulk.open(page_size=5)
+    begun = crm.pull("leads", None, Tier.COMPLETE)
+    bulk.clock.advance(NOW_ON)
+    bulk.edit(first)
+    (new,) = bulk.add_people(1)
+    bulk.clock.advance(NOW_ON)
+    pages = drain(crm, "leads", begun.cursor)
+    assert set(refs(drain(crm, "leads", pages[-1].cursor))) == {first, new}
+
+
+def test_a_job_that_is_gone_is_begun_again(bulk: PracticeOrg) -> None:
+    made = bulk.add_people(12)
+    bulk.clock.advance(NOW_ON)
+    crm = bulk.open(page_size=5)
+    cursor = crm.pull("leads", None, Tier.COMPLETE).cursor
+    cursor = crm.pull("leads", cursor, Tier.COMPLETE).cursor
+    bulk.clock.advance(timedelta(days=8))  # jobs live for seven
+    assert set(refs(drain(bulk.open(page_size=5), "leads", cursor))) == set(made)
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [
+        {"status": 200, "json": {"id": "750", "state": "Failed", "errorMessage": "InternalServerError"}},
+        {"status": 200, "json": {"id": "750", "state": "Aborted"}},
+        {"status": 404, "json": [{"errorCode": "NOT_FOUND", "message": "gone"}]},
+    ],
+    ids=["failed", "aborted", "missing"],
+)
+def test_jobs_that_keep_coming_to_nothing_give_way_to_queries(bulk: PracticeOrg, effect: dict[str, Any]) -> None:
+    made = bulk.add_people(12)
+    bulk.clock.advance(NOW_ON)
+    bulk.faults.add([{"method": "GET", "path": "/jobs/query/", "effect": effect}])
+    pages = drain(bulk.open(page_size=5), "leads", None)
+    assert sorted(refs(pages)) == sorted(made)
+    assert bulk.faults.describe()[0]["applied"] == 2
+
+
+def test_where_bulk_is_refused_queries_do(bulk: PracticeOrg) -> None:
+    made = bulk.add_people(3)
+    bulk.clock.advance(NOW_ON)
+    refusal = {"status": 400, "json": [{"errorCode": "INVALIDENTITY", "message": "not supported by the Bulk API"}]}
+    bulk.faults.add([{"method": "POST", "path": "/jobs/query", "effect": refusal}])
+    assert sorted(refs(drain(bulk.open(), "leads", None))) == sorted(made)
+
+
+def test_a_piece_that_breaks_off_is_read_again_and_only_that(bulk: PracticeOrg) -> None:
+    made = bulk.add_people(60)
+    bulk.clock.advance(NOW_ON)
+    asked: list[str] = []
+    crm = bulk.open(page_size=25, observer=lambda exchange: asked.append(exchange.endpoint))
+    cursor = crm.pull("leads", None, Tier.COMPLETE).cursor
+    bulk.faults.add([{"path": "/results", "skip": 1, "count": 1, "effect": {"cut_body": 0.5}}])
+    pages = drain(crm, "leads", cursor)
+    assert sorted(refs(pages)) == sorted(made)
+    assert asked.count("jobs/query/{id}/results") == 4
+    assert asked.count("jobs/query") == 1
+
+
+def test_a_job_that_takes_long_is_waited_for_between_pulls(bulk: PracticeOrg) -> None:
+    made = bulk.add_people(3)
+    bulk.clock.advance(NOW_ON)
+    running = {"status": 200, "json": {"id": "750", "state": "InProgress"}}
+    bulk.faults.add([{"method": "GET", "path": "/jobs/query/", "count": 8, "effect": running}])
+    pages = drain(bulk.open(), "leads", None)
+    assert [len(page) for page in pages[:-1]] == [0] * (len(pages) - 1)
+    assert [page.cursor["job"][2] for page in pages[:-1]] == [0, 1, 2, 3]  # six looks, then one a pull
+    assert sorted(refs(pages)) == sorted(made)
+
+
+def test_an_outage_while_loading_is_raised_and_the_cursor_stands(bulk: PracticeOrg) -> None:
+    made = bulk.add_people(12)
+    bulk.clock.advance(NOW_ON)
+    crm = bulk.open(page_size=5)
+    cursor = crm.pull("leads", crm.pull("leads", None, Tier.COMPLETE).cursor, Tier.COMPLETE).cursor
+    bulk.faults.add([{"effect": {"status": 503, "html": "<html>", "headers": {"Retry-After": "3600"}}}])
+    with pytest.raises(Transient):
+        crm.pull("leads", cursor, Tier.COMPLETE)
+    bulk.faults.clear()
+    assert len(refs(drain(crm, "leads", cursor))) == len(made) - 5
+
+
+def test_a_session_that_ends_while_loading_is_renewed(bulk: PracticeOrg) -> None:
+    made = bulk.add_people(12)
+    bulk.clock.advance(NOW_ON)
+    crm: SalesforceCrm = bulk.open(page_size=5)
+    begun = crm.pull("leads", None, Tier.COMPLETE)
+    bulk.clock.advance(timedelta(hours=13))
+    assert sorted(refs(drain(crm, "leads", begun.cursor))) == sorted(made)
+
+
+def test_a_load_in_bulk_is_a_backfill(bulk: PracticeOrg) -> None:
+    bulk.add_people(3)
+    bulk.clock.advance(NOW_ON)
+    gate = Learning()
+    drain(bulk.open(gate=gate), "leads", None)
+    assert set(gate.entered) == {Lane.BACKFILL}
