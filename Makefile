@@ -16,10 +16,10 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11.0 --genera
 PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit bench lock clean remake
+.PHONY: help demo test lint format unit contract-live bench lock clean remake
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/demo.stamp ## practice CRMs, servers, workers: the whole product; ONCE=1 stops after one verified pass
 	$(BIN)/leadgauge demo $(if $(ONCE),--once)
@@ -35,6 +35,9 @@ lint: $(VENV)/dev.stamp ## style, types, import rules, unused and missing depend
 
 unit: $(VENV)/dev.stamp ## the tests alone; ARGS="-k words path" narrows them
 	$(PYTEST) $(ARGS)
+
+contract-live: $(VENV)/dev.stamp ## the connectors' reading laws over a real org or portal; see docs/connectors.md
+	$(BIN)/python -m pytest -rs -m live tests/contract/connectors/test_live.py
 
 format: $(VENV)/dev.stamp ## rewrite what ruff can
 	$(BIN)/ruff check --fix

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -138,6 +138,10 @@ class Process:
         with self.engine.begin() as connection:
             register(connection, {source: self.crm(source).streams for source in self.sources}, self.now())
         return True
+
+    def pace(self, source: str, every: timedelta) -> timedelta:
+        """How often the day's calls let each stream of a source be read, if that is less often than `every`."""
+        return self._gate.pace(source, every, len(self.crm(source).streams))
 
     def spent(self, source: str) -> Quota | None:
         """What the CRM last told of the day's calls, everyone's included; None before it told any."""

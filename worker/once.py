@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 
 from connectors.errors import CrmError
 from worker.bootstrap import Process
+from worker.lease import Next
 from worker.rescoring.batch import rescore
 from worker.store import ledger
 from worker.store.scores import ensure_partitions
+from worker.store.streams import Lease
 from worker.sync.pull import pull
 from worker.writeback.push import push
 
@@ -30,20 +33,22 @@ class Pass:
     problems: dict[str, CrmError] = field(default_factory=dict)
 
 
-def sync(process: Process, report: Report, unwell: Collection[str] = ()) -> Pass:
+def sync(process: Process, report: Report, unwell: Mapping[str, CrmError] = MappingProxyType({})) -> Pass:
     """Pull every stream to its end, score, write and verify. A source that fails does not stop the others.
 
-    Sources that are known to be `unwell` are left alone; what they should be told waits in the ledger.
+    Sources that are known to be `unwell` are left alone: what they should be told waits in the ledger, and what is
+    wrong stands with their streams, so that nobody waits for their first read.
     """
-    result = Pass()
+    result = Pass(problems=dict(unwell))
     assert process.registered
     with process.engine.begin() as connection:
         ensure_partitions(connection, process.now())
-    well = [source for source in process.sources if source not in unwell]
-    for source in well:
+    for source, problem in unwell.items():
+        _leave(process, source, problem)
+    for source in process.sources:
         _pull(process, source, result, report)
     _rescore(process, result, report)
-    for source in well:
+    for source in process.sources:
         if source not in result.problems:
             _push(process, source, result, report)
     with process.engine.connect() as connection:
@@ -51,6 +56,14 @@ def sync(process: Process, report: Report, unwell: Collection[str] = ()) -> Pass
     bad = {*ledger.OPEN, ledger.State.REFUSED, ledger.State.PARKED, ledger.State.DRIFTED}
     result.unproved = sum(n for by_state in states.values() for state, n in by_state.items() if state in bad)
     return result
+
+
+def _leave(process: Process, source: str, problem: CrmError) -> None:
+    def fail(_: Lease) -> Next:
+        raise problem
+
+    for stream in process.crm(source).streams:
+        process.holder.work(source, stream.name, fail, force=True)
 
 
 def _pull(process: Process, source: str, result: Pass, report: Report) -> None:

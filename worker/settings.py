@@ -18,7 +18,6 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -218,10 +217,10 @@ _PLAIN: Mapping[str, str] = {
 """What is wrong by the type of the validation error, where its own text speaks to programmers."""
 
 
-def _line(error: ErrorDetails, path: Path | None) -> str:
+def _line(error: Mapping[str, Any], path: Path | None) -> str:
     """Where, which setting, what is wrong, what is allowed."""
     name = _name(error["loc"])
-    own = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    own = error["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
     what = _PLAIN[error["type"]].format(**error.get("ctx", {})) if error["type"] in _PLAIN else own
     if error["type"] == "extra_forbidden" and (close := difflib.get_close_matches(name, Settings.model_fields, 1)):
         what += f"; did you mean `{close[0]}`?"

@@ -35,7 +35,9 @@ def pull(source: str, stream: str) -> None:
     process = app.current()
     crm = process.crm(source)
     spec = next((s for s in crm.streams if s.name == stream), None)
-    result = read(process.holder, crm, spec) if spec else None
+    if spec is None:  # left out by the configuration since the row was made
+        return
+    result = read(process.holder, crm, spec, every=process.pace(source, spec.every))
     if result is None:
         return
     log.info("pulled", action="pull", source=source, stream=stream, pages=result.pages, seen=result.seen,

@@ -132,17 +132,18 @@ class FilesCrm:
             raise Misconfigured(self.source, str(flaw)) from None
         except Changed:
             raise Transient(self.source, "a file was changed while it was read", _UNTIL_STILL) from None
-        except sqlite3.OperationalError as problem:
-            if problem.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise Transient(
-                    self.source, "another process is reading or writing these files", _UNTIL_STILL
-                ) from None
-            raise self._damaged(problem) from None
         except sqlite3.DatabaseError as problem:
+            if getattr(problem, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                what = "another process is reading or writing these files"
+                raise Transient(self.source, what, _UNTIL_STILL) from None
             raise self._damaged(problem) from None
+        except OSError as problem:
+            raise Transient(self.source, f"the disk failed: {problem.strerror}", _UNTIL_STILL) from None
 
     def _damaged(self, problem: sqlite3.DatabaseError) -> Misconfigured:
-        what = f"{self._settings.state_file.name} cannot be used ({problem.sqlite_errorname})"
+        what = (
+            f"{self._settings.state_file.name} cannot be used ({getattr(problem, 'sqlite_errorname', 'no error code')})"
+        )
         return Misconfigured(self.source, f"{what}; make its folder writable, or delete it: all is read anew then")
 
 

@@ -138,7 +138,7 @@ class Reader:
         for id, place in sorted(places.items(), key=lambda each: each[1].at):
             (line,) = opened.page(place, 1)
             opened.reading.add(found, line, id, _since(opened.table, known.get(id), exported))
-        at = max(exported.values(), default=opened.stamp.at)
+        at = max([*exported.values(), opened.stamp.at])
         gone = [Deletion(ref, at) for ref in refs if ref.object != facts.LEADS or ref.id not in places]
         return Page({}, done=True, leads=self._with_scores(found), deletions=gone)
 
@@ -234,11 +234,11 @@ class Reader:
             raise opened.reading.flaw(line, "id", f"rows {one:,} and {two:,} have the same id", allowed)
 
     def _removed(self, stream: str, mark: Bookmark) -> tuple[list[Deletion], Bookmark]:
-        """A page of rows that vanished since `base`, and where the next begins; a reader of a first load knows none."""
+        """A page of rows that vanished since `base`, and where the next begins."""
         if mark.removed is None:
             self._state.finish(stream, mark.generation)
         size = self._settings.page_size
-        gone = self._state.gone(stream, mark.base, mark.removed or "", size) if mark.base else []
+        gone = self._state.gone(stream, mark.base, mark.removed or "", size)
         exported = self._state.exported(stream)
         deletions = [Deletion(RecordRef(self._settings.name, stream, id), exported[number]) for id, number in gone]
         if len(gone) == size:

@@ -37,6 +37,10 @@ class JobLost(Exception):
     """The job has failed or was aborted: its answer will not come."""
 
 
+class Garbled(Transient):
+    """A piece that arrived whole and makes no sense."""
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Rows as a REST query would have brought them, and where the next are (None: there are no more)."""
@@ -74,24 +78,33 @@ class BulkQueries:
         return False
 
     def piece(self, job: str, locator: str | None, size: int, fields: Mapping[str, Field]) -> Piece:
-        """The rows from `locator` on (None: from the first), at most `size`. Read again when it was cut off."""
+        """The rows from `locator` on (None: from the first), at most `size`. Read again when it was cut off.
+
+        Raises `JobLost` when it makes no sense however often it is read.
+        """
         path = f"jobs/query/{job}/results"
         source = self._session.source
 
         def read(response: Response) -> Piece:
+            if "csv" not in response.headers.get("Content-Type", ""):
+                # A login or maintenance page must not be taken for the last piece.
+                raise Transient(source, "a piece of a bulk query was answered with something else than CSV")
             try:
                 rows = list(rows_of(response.iter_content(_CHUNK), fields))
             except csv.Error as odd:
-                raise Transient(source, f"a piece of a bulk query is no CSV: {odd}") from None
+                raise Garbled(source, f"a piece of a bulk query is no CSV: {odd}") from None
             with suppress(ValueError):  # the count is a check, and not every answer has it
                 if int(response.headers.get("Sforce-NumberOfRecords", "")) != len(rows):
-                    raise Transient(source, "a piece of a bulk query is shorter or longer than announced")
+                    raise Garbled(source, "a piece of a bulk query is shorter or longer than announced")
             # "null" is how Salesforce says that there are no more; a header that went missing must not loop.
             following = response.headers.get("Sforce-Locator", "null")
             return Piece(rows, None if following == "null" else following)
 
         params = {"maxRecords": str(size), **({"locator": locator} if locator else {})}
-        piece = self._session.download(path, params, read, lane=self._lane)
+        try:
+            piece = self._session.download(path, params, read, lane=self._lane)
+        except Garbled as lasting:
+            raise JobLost(lasting.message) from None
         if piece.locator is not None and piece.locator == locator:
             raise ProtocolViolation(source, "a bulk query's locator leads to itself")
         return piece
@@ -105,15 +118,16 @@ def rows_of(chunks: Iterable[bytes], fields: Mapping[str, Field]) -> Iterator[di
     csv.field_size_limit(_LONGEST)  # holds for the whole process, so others may have set it since
     records = csv.reader(_lines(chunks), strict=True)
     header = next(records, [])
-    columns = [(name, _reader(fields[name].type) if name in fields else None) for name in header]
+    typed = [(name, read) for name in header if name in fields and (read := _reader(fields[name].type))]
     nested = [name.split(".", 1) for name in header if "." in name]
     for cells in records:
-        if len(cells) != len(columns):
-            raise csv.Error(f"a row of {len(cells)} cells under a header of {len(columns)}")
-        row: dict[str, Any] = {
-            name: (read(cell) if read else cell) if cell else None
-            for (name, read), cell in zip(columns, cells, strict=True)
-        }
+        if len(cells) != len(header):
+            raise csv.Error(f"a row of {len(cells)} cells under a header of {len(header)}")
+        row: dict[str, Any] = dict(zip(header, [cell or None for cell in cells], strict=True))
+        for name, read in typed:
+            cell = row[name]
+            if cell is not None:
+                row[name] = read(cell)
         for parent, name in nested:
             value = row.pop(f"{parent}.{name}")
             if value is not None or parent not in row:
@@ -142,8 +156,12 @@ def _reader(kind: str) -> Callable[[str], Any] | None:
         case "double" | "currency" | "percent":
             return _number
         case "datetime":
-            return lambda cell: cell.replace("Z", "+0000")
+            return _stamp
     return None
+
+
+def _stamp(cell: str) -> str:
+    return cell[:-1] + "+0000" if cell[-1] == "Z" else cell
 
 
 def _whole(cell: str) -> int | str:

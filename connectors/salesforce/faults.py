@@ -111,7 +111,7 @@ def call_error(
         return QuotaExhausted(source, what, now + max(PROBE_AGAIN, wait or PROBE_AGAIN))
     if fault.code in CALL_FAULTS:
         return CALL_FAULTS[fault.code](source, what)
-    if status in BUSY:
+    if status in BUSY or status > 504:  # 520 and its like: a proxy in front of the server has lost it
         return Transient(source, what, wait)
     if status == 410:
         return CALL_FAULTS["UNSUPPORTED_API_VERSION"](source, what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -41,9 +42,16 @@ class Unreadable(ValueError):
 def instant(text: str) -> datetime:
     """`2026-01-02T03:04:05.000+0000` as aware UTC in whole seconds. Raises `Unreadable`."""
     try:
-        at = datetime.fromisoformat(text)
+        return _instant(text)
+    except Unreadable:
+        raise
     except (TypeError, ValueError):
         raise Unreadable(f"not a datetime: {type(text).__name__}") from None
+
+
+@lru_cache(maxsize=1024)  # a row holds the same instant several times, and so do its neighbours
+def _instant(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise Unreadable("a datetime without a zone")
     return at.astimezone(UTC).replace(microsecond=0)

@@ -26,7 +26,7 @@ from sandbox.hubspot.routes import ENDPOINTS, Endpoint
 from sandbox.hubspot.schema import object_type
 from sandbox.hubspot.settings import HubspotServer
 from sandbox.hubspot.unrest import Unrest
-from sandbox.hubspot.wire import Refusal, bad_json, refused
+from sandbox.hubspot.wire import Refusal, bad_json, cloudflare, refused
 
 __all__ = ["HubspotServer", "build_app"]
 
@@ -49,6 +49,8 @@ def _vendor_routes(server: Server) -> list[Route]:
 
 
 def _endpoint(server: Server, endpoint: Endpoint, family: Family) -> Callable[[Request], Awaitable[Response]]:
+    portal = server.portal
+
     async def respond(request: Request) -> Response:
         headers: dict[str, str] = {}
         try:
@@ -57,6 +59,8 @@ def _endpoint(server: Server, endpoint: Endpoint, family: Family) -> Callable[[R
             server.unrest.catch_up()
             path, query = request.path_params, request.query_params
             response = endpoint.handler(Call(server, family, path, query, request.url.path, body, scopes))
+            if endpoint.writes and portal.dice.random() < portal.temper.given_up:
+                raise Refusal(524, "", html=cloudflare(524, "A timeout occurred"))
         except Refusal as refusal:
             response = refused(refusal)
         except Malformed as problem:

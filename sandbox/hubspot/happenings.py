@@ -14,7 +14,7 @@ class Happening:
     """One change of one record. `name` is the vendor's: creation, deletion, restore, merge, propertyChange, ...
 
     `properties`: new values of those that changed, `""` for a cleared one; for a merge those that were moved. `merged`:
-    the old ids. `other`: the far end of an association, `removed` or made.
+    the old ids. `other`: the far end of an association, `removed` or made, and whether it is the primary company.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Happening:
     merged: tuple[int, ...] = ()
     other: tuple[ObjectType, int] | None = None
     removed: bool = False
+    primary: bool = False
 
 
 Listener = Callable[[Happening], None]

@@ -102,7 +102,7 @@ RULES: tuple[Mapping[str, Any], ...] = (
 )
 """About one call in ten fails. Refused credentials and a used-up day are not among them: clients rightly stop there."""
 
-HOSTILE = Temper(lag=IndexLag(), limits=VENDORS_LIMITS, omit_empty=0.5, noise=60.0, moves=2.0)
+HOSTILE = Temper(lag=IndexLag(), limits=VENDORS_LIMITS, omit_empty=0.5, given_up=0.01, noise=60.0, moves=2.0)
 
 _DRIFTED = "salesforceleadid"
 _NEW_OPTION = Option("Recycled", "RECYCLED", 99)

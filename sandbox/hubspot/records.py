@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
 from sandbox.hubspot.instants import iso
 from sandbox.hubspot.schema import TYPES, ObjectType
@@ -13,6 +15,9 @@ Source = tuple[str, str]
 """(sourceType, sourceId) of a property version."""
 
 CRM_UI: Source = ("CRM_UI", "userId:1")
+LONGEST_SHARED = 20
+"""Values shorter than this are mostly options and numbers, the same in many records."""
+_Members = TypeVar("_Members", bound=tuple[Any, ...])
 
 
 class Version(NamedTuple):
@@ -24,12 +29,17 @@ class Version(NamedTuple):
     source_id: str
 
 
+_UNCHANGED: Mapping[str, list[Version]] = {}
+"""The stored versions of the many records that nobody has changed: one empty table, replaced and never written to."""
+
+
 @dataclass(slots=True)
 class Record:
     """A live or archived record.
 
     `values` is replaced, never changed in place, so that the search index may keep an older one. Versions are stored
-    only once a property has changed: until then its one version is the creation.
+    only once a property has changed: until then its one version is the creation. `key` names the record in the links
+    of others, which share it: most of a large portal are activities with a link or two.
     """
 
     kind: ObjectType
@@ -39,8 +49,12 @@ class Record:
     source: Source
     values: dict[str, str] = field(default_factory=dict)
     archived_at: int | None = None
-    versions: dict[str, list[Version]] = field(default_factory=dict)
+    versions: Mapping[str, list[Version]] = field(default_factory=lambda: _UNCHANGED)
     links: dict[tuple[str, int], tuple[int, ...]] = field(default_factory=dict)
+    key: tuple[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.key = (self.kind.name, self.id)
 
     def read(self, name: str) -> str | None:
         """The value as the wire shows it; None when empty."""
@@ -73,7 +87,7 @@ class Record:
             if (versions[place].value if place < len(versions) else "") == value:
                 continue
             kept = [*versions[:place], Version(value, at, *source), *versions[place:]]
-            self.versions[name] = kept[: self.kind.history]
+            self.versions = {**self.versions, name: kept[: self.kind.history]}
             if place == 0:
                 if value:
                     current[name] = value
@@ -98,10 +112,18 @@ class Record:
     def load(cls, row: Iterable[Any]) -> Record:
         kind, id_, created, modified, source, values, archived_at, versions, links = row
         return cls(
-            TYPES[kind], id_, created, modified, (source[0], source[1]), values, archived_at,
-            {name: [Version(*version) for version in known] for name, known in versions.items()},
-            {(to, other): tuple(types) for to, other, types in links},
+            TYPES[kind], id_, created, modified, _shared((source[0], source[1])),
+            {name: sys.intern(value) if len(value) < LONGEST_SHARED else value for name, value in values.items()},
+            archived_at,
+            {name: [Version(*version) for version in known] for name, known in versions.items()} or _UNCHANGED,
+            {(sys.intern(to), other): _shared(tuple(types)) for to, other, types in links},
         )  # fmt: skip
+
+
+@lru_cache(4096)
+def _shared(members: _Members) -> _Members:
+    """One object for the same few sources and link types, however many records are loaded."""
+    return members
 
 
 def merged_versions(records: Iterable[Record], names: Iterable[str], cap: int) -> dict[str, list[Version]]:

@@ -25,6 +25,11 @@ class Endpoint:
     open: bool = False
     form: bool = False
 
+    @property
+    def writes(self) -> bool:
+        """Whether it changes records or definitions."""
+        return any(scope.endswith(".write") for scope in self.scopes)
+
 
 _READ = ("crm.objects.{}.read",)
 _WRITE = ("crm.objects.{}.write",)

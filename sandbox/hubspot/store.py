@@ -142,7 +142,7 @@ class RecordStore:
         values |= self._consequences(type, None, values, stamp, source)
         record = Record(TYPES[type], self._new_id(type), stamp, stamp, source, values)
         self._store(record)
-        self._tell("creation", record, stamp, source, properties=changed({}, record.values))
+        self._tell("creation", record, stamp, source, properties=record.values)
         return str(record.id)
 
     def update(
@@ -202,7 +202,7 @@ class RecordStore:
         for old in (second, first):
             self._relink(old, record)
         self._store(record)
-        self._tell("merge", record, stamp, CRM_UI, merged=(first.id, second.id), properties=changed({}, values))
+        self._tell("merge", record, stamp, CRM_UI, merged=(first.id, second.id), properties=values)
         return str(record.id)
 
     def gdpr_delete(self, id: str, *, at: datetime | None = None) -> None:
@@ -214,7 +214,7 @@ class RecordStore:
         if record.archived_at is None:
             self._withdraw(record, stamp)
         for type, other in record.links:
-            self._records[type][other].links.pop(("contacts", record.id), None)
+            self._records[type][other].links.pop(record.key, None)
         del self._records["contacts"][record.id]
         for old in filter(None, record.values.get("hs_merged_object_ids", "").split(";")):
             self._merged.pop(("contacts", int(old)), None)
@@ -241,18 +241,18 @@ class RecordStore:
             self._demote(source if to_type == "companies" else target)
         for record, other, pair in ((source, target, forward), (target, source, backward)):
             labels = (PRIMARY_TYPES[pair],) if primary else ()
-            record.links[pair[1], other.id] = (*labels, ASSOCIATION_TYPES[pair]) if labels else _PLAIN[pair]
+            record.links[other.key] = (*labels, ASSOCIATION_TYPES[pair]) if labels else _PLAIN[pair]
         if new:
             stamp = self._stamp(at)
             self._roll_up(source, target, stamp)
             self._roll_up(target, source, stamp)
-            self._tell_link(source, target, stamp, removed=False)
+            self._tell_link(source, target, stamp, primary=primary)
 
     def dissociate(self, from_type: str, from_id: str, to_type: str, to_id: str) -> None:
         """Remove a link, if there is one. Raises `NotFound`."""
         source, target = self._need(from_type, from_id), self._need(to_type, to_id)
-        if source.links.pop((to_type, target.id), None) is not None:
-            target.links.pop((from_type, source.id), None)
+        if source.links.pop(target.key, None) is not None:
+            target.links.pop(source.key, None)
             self._tell_link(source, target, self.now_ms(), removed=True)
 
     def live_links(self, record: Record, to_type: str) -> list[tuple[int, tuple[int, ...]]]:
@@ -348,10 +348,14 @@ class RecordStore:
         for listener in self.listeners:
             listener(Happening(name, record.kind, record.id, at, source, properties, **more))
 
-    def _tell_link(self, source: Record, target: Record, at: int, *, removed: bool) -> None:
+    def _tell_link(
+        self, source: Record, target: Record, at: int, *, primary: bool = False, removed: bool = False
+    ) -> None:
         """Both directions, as the vendor does."""
         for one, other in ((source, target), (target, source)):
-            self._tell("associationChange", one, at, CRM_UI, other=(other.kind, other.id), removed=removed)
+            self._tell(
+                "associationChange", one, at, CRM_UI, other=(other.kind, other.id), primary=primary, removed=removed
+            )
 
     def _write(self, record: Record, values: Mapping[str, str], at: int, source: Source) -> None:
         before = record.values
@@ -424,10 +428,9 @@ class RecordStore:
 
     def _relink(self, old: Record, new: Record) -> None:
         """Move the links of a merged record to the survivor."""
-        type = old.kind.name
         for (kind, other), types in old.links.items():
             linked = self._records[kind].get(other)
             if linked is None:
                 continue
-            new.links[kind, other] = types
-            linked.links[type, new.id] = linked.links.pop((type, old.id))
+            new.links[linked.key] = types
+            linked.links[new.key] = linked.links.pop(old.key)

@@ -53,18 +53,20 @@ class Temper:
     """The default is a portal on its best day.
 
     `omit_empty`: share of answers that leave empty properties out instead of showing null; the vendor's pages describe
-    both. `noise` and `moves`: writes a minute of the analytics roll-ups, and of lifecycle stages, by the portal itself.
+    both. `given_up`: share of writes that are done too slowly for Cloudflare, which answers 524 in place of the API.
+    `noise` and `moves`: writes a minute of the analytics roll-ups, and of lifecycle stages, by the portal itself.
     """
 
     lag: IndexLag | None = None
     limits: Limits | None = None
     omit_empty: float = 0.0
+    given_up: float = 0.0
     noise: float = 0.0
     moves: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.omit_empty <= 1 or self.noise < 0 or self.moves < 0:
-            raise ValueError("omit_empty must lie between 0 and 1, noise and moves must not be negative")
+        if not (0 <= self.omit_empty <= 1 and 0 <= self.given_up <= 1) or self.noise < 0 or self.moves < 0:
+            raise ValueError("omit_empty and given_up must lie between 0 and 1, noise and moves must not be negative")
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Self:

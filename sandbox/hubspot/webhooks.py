@@ -11,8 +11,8 @@ import re
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -25,6 +25,7 @@ MOST_IN_ONE = 100
 IN_FLIGHT = 10
 RETRIES = 10
 LOG_KEPT = 1_000
+MOST_GATHERED = 1_000
 _GATHERED_FOR = 0.05
 _EVENT_IDS = 10_000
 """Event ids are drawn from so few that they repeat: the vendor does not promise that they are unique."""
@@ -70,20 +71,25 @@ class Sender:
         self._dice = random.Random(f"webhooks {portal.seed}")
         self._events: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._closed = threading.Event()
-        self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="webhooks")
-        self._collector = threading.Thread(target=self._collect, name="webhooks", daemon=True)
+        self._outbox: queue.SimpleQueue[list[dict[str, Any]] | None] = queue.SimpleQueue()
+        # Daemons: what a stopped sandbox has not delivered is lost, and must not hold up its end.
+        jobs = [self._collect, *[self._work] * IN_FLIGHT]
+        self._threads = [threading.Thread(target=job, name="webhooks", daemon=True) for job in jobs]
         self.deliveries: deque[dict[str, Any]] = deque(maxlen=LOG_KEPT)
         """(attempt, events, status) of the latest requests; status 0 for no answer."""
         portal.listeners.append(self._hear)
-        self._collector.start()
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
         """Stop listening and wait for open requests; what was not delivered is dropped."""
         self._portal.listeners.remove(self._hear)
         self._closed.set()
         self._events.put(None)
-        self._collector.join()
-        self._pool.shutdown(cancel_futures=True)
+        for _ in range(IN_FLIGHT):
+            self._outbox.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def _hear(self, happening: Happening) -> None:
         for event in self._told(happening):
@@ -119,14 +125,17 @@ class Sender:
         """Gather events for a moment, repeat some, shuffle, and send them off in lists."""
         again: list[dict[str, Any]] = []
         while (first := self._events.get()) is not None:
-            gathered = [first, *again, *self._gather()]
-            again = [event for event in gathered if self._dice.random() < self._to.twice]
-            self._dice.shuffle(gathered)
-            for start in range(0, len(gathered), MOST_IN_ONE):
-                self._pool.submit(self._deliver, gathered[start : start + MOST_IN_ONE])
-            if again and self._events.empty():
-                self._pool.submit(self._deliver, again)
+            new = [first, *islice(self._gather(), MOST_GATHERED)]
+            self._send_off([*new, *again])
+            again = [event for event in new if self._dice.random() < self._to.twice]
+            if self._events.empty():
+                self._send_off(again)
                 again = []
+
+    def _send_off(self, events: list[dict[str, Any]]) -> None:
+        self._dice.shuffle(events)
+        for start in range(0, len(events), MOST_IN_ONE):
+            self._outbox.put(events[start : start + MOST_IN_ONE])
 
     def _gather(self) -> Iterator[dict[str, Any]]:
         while not self._closed.is_set():
@@ -138,6 +147,10 @@ class Sender:
                 self._events.put(None)  # for the collector
                 return
             yield event
+
+    def _work(self) -> None:
+        while (events := self._outbox.get()) is not None:
+            self._deliver(events)
 
     def _deliver(self, events: Sequence[dict[str, Any]]) -> None:
         for attempt in range(1 + RETRIES):
@@ -180,7 +193,7 @@ def _details(happening: Happening) -> dict[str, Any]:
             "fromObjectId": happening.id,
             "toObjectId": id_,
             "associationRemoved": happening.removed,
-            "isPrimaryAssociation": False,
+            "isPrimaryAssociation": happening.primary,
         }
     flag = _FLAGS.get(happening.name)
     return {"changeFlag": flag} if flag else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -40,14 +40,14 @@ class Behaviour:
 
     def change(self, given: Mapping[str, Any]) -> None:
         """Set switches by name, all or none. Raises `ValueError` for an unknown one or a value of another type."""
-        known = {field.name: type(getattr(self, field.name)) for field in fields(self)}
+        known = {name: type(value) for name, value in asdict(Behaviour()).items()}
         for name, value in given.items():
             if name not in known:
                 raise ValueError(f"unknown switch {name!r}; there are {', '.join(known)}")
             if type(value) is not known[name] and not (known[name] is float and type(value) is int):
                 raise ValueError(f"switch {name} takes a {known[name].__name__}, not {value!r}")
         for name, value in given.items():
-            setattr(self, name, value)
+            setattr(self, name, known[name](value))
 
     def calm(self) -> None:
         """Everything off."""

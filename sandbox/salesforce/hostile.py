@@ -45,14 +45,14 @@ RULES: tuple[Mapping[str, Any], ...] = (
     _rule(_DATA, 0.010, reset_after=True),
     _rule(_DATA + r".*/composite/", 0.030, "PATCH", reset_after=True),
     _rule(_DATA, 0.010, "GET", cut_body=0.5),
-    _rule(_DATA, 0.010, "GET", drip=0.05),
+    _rule(_DATA, 0.010, "GET", drip=0.02),
     _rule(_DATA, 0.010, delay=0.5),
     _rule(_LOGIN, 0.050, status=503, html=_HTML.format("Service Unavailable")),
     _rule(_LOGIN, 0.050, reset_after=True),
 )
 SWITCHES: Mapping[str, Any] = {
     "page_rows": 211,
-    "calls_per_session": 60,
+    "calls_per_session": 25,
     "moves": True,
     "wide_limit_header": True,
     "date_skew": 150.0,

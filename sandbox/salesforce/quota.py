@@ -22,7 +22,7 @@ class Running:
 
     def __init__(self, org: Org, most: int, long: timedelta) -> None:
         self._org = org
-        self._most = most
+        self.most = most
         self._long = long
         self._began: dict[int, datetime] = {}
         self._numbers = count()
@@ -31,7 +31,7 @@ class Running:
     def one(self) -> Iterator[None]:
         """Around a call. Raises ApiError (403) when `most` others have run for `long` or longer."""
         now = self._org.clock.now()
-        if sum(now - began >= self._long for began in self._began.values()) >= self._most:
+        if sum(now - began >= self._long for began in self._began.values()) >= self.most:
             message = "ConcurrentRequests (Concurrent API Requests) Limit exceeded."
             raise ApiError(403, "REQUEST_LIMIT_EXCEEDED", message)
         number = next(self._numbers)

@@ -166,11 +166,11 @@ class Query:
     text: str = ""
 
 
-# "Reserved Keywords" of the SOQL and SOSL reference, but for GROUP, which is an object's name as well; and the literals.
-RESERVED = FIXED.keys() | set(
-    "AND ASC DESC EXCLUDES FALSE FIRST FROM HAVING IN INCLUDES LAST LIKE LIMIT NOT NULL NULLS OR SELECT TRUE USING"
-    " WHERE WITH".split()
-)
+# "Reserved Keywords" of the SOQL and SOSL reference, but for GROUP, which names an object too; and the literals.
+RESERVED = FIXED.keys() | {
+    "AND", "ASC", "DESC", "EXCLUDES", "FALSE", "FIRST", "FROM", "HAVING", "IN", "INCLUDES", "LAST", "LIKE", "LIMIT",
+    "NOT", "NULL", "NULLS", "OR", "SELECT", "TRUE", "USING", "WHERE", "WITH",
+}  # fmt: skip
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _WORDS = {"true": Literal("boolean", True), "false": Literal("boolean", False), "null": Literal("null", None)}
 
@@ -198,7 +198,8 @@ class _Builder(Transformer[Token, Any]):
 
     def query(self, items: Any, name: Token, alias: Token | None, *clauses: Any) -> Query:
         where, group, order, limit, offset = clauses
-        return Query(items, _name(name), alias and _name(alias).text, where, group or (), order or (), limit, offset or 0)
+        named, known_as = _name(name), alias and _name(alias).text
+        return Query(items, named, known_as, where, group or (), order or (), limit, offset or 0)
 
     def items(self, *items: Any) -> Any:
         return items

@@ -84,10 +84,13 @@ def load(org: Org, dumped: Mapping[str, Any]) -> None:
 
 
 def _changed_fields(org: Org) -> dict[str, dict[str, Any]]:
-    """By object, the fields that differ from the standard schema; None for one that was dropped."""
+    """By object, the fields that differ from the standard schema; None for one that was dropped. What the profile
+    `hostile` did to fields is not kept: after a restart it is as if it had ended."""
     changed: dict[str, dict[str, Any]] = {}
+    undrifted = org.undrifted[1] if org.undrifted is not None else {}
     for name, standard in standard_objects().items():
-        now = org.schema[name].fields
+        before = {field.name: field for (object, _), field in undrifted.items() if object == name}
+        now = {**org.schema[name].fields, **before}
         differing = {
             field: asdict(now[field]) if field in now else None
             for field in now.keys() | standard.fields.keys()

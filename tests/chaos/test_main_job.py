@@ -31,7 +31,7 @@ def settled(engine: Engine, since: datetime) -> bool:
         return bool(
             connection.execute(
                 text("""
-                SELECT NOT EXISTS (SELECT FROM stream WHERE name <> 'push' AND (succeeded_at IS NULL OR
+                SELECT NOT EXISTS (SELECT FROM stream WHERE role = 'pull' AND (succeeded_at IS NULL OR
                                        (succeeded_at < :since AND due_at < succeeded_at + interval '100 s')))
                    AND NOT EXISTS (SELECT FROM person WHERE dirty_at IS NOT NULL)
                    AND NOT EXISTS (SELECT FROM ledger WHERE state IN ('intended', 'sent', 'accepted'))

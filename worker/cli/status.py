@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
 from worker.bootstrap import Process
-from worker.cli.screen import Exit, ago, emit, error, note, out, table
+from worker.cli.screen import Exit, ago, emit, error, local, note, out, table
 from worker.settings import load
 from worker.store import ledger, people, scores, streams
 
@@ -115,7 +115,11 @@ def _show(report: dict[str, Any], process: Process) -> None:
         note(f"{row['n']} {row['state']} at {row['source']}: {said}")
     out.print()
     for source, spent in report["quota"].items():
-        told = f"{spent['used']} of {spent['limit']} calls of the day" if spent else "not told yet"
+        told = "not told yet"
+        if spent:
+            told = f"{spent['used']:,} of {spent['limit']:,} calls of the day, {spent['own']:,} of them ours"
+        if spent and spent["parked"]:
+            told += f"; {', '.join(spent['parked'])} wait until {local(spent['resumes_at'])}"
         out.print(f"[bold]Quota[/]   {source}: {told}")
     for wait in report["waits"]:
         note(f"{wait} (heals by itself)")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from connectors.errors import CrmError, Misconfigured, Transient
 from worker.bootstrap import Process
 from worker.cli.run import prepare
 from worker.cli.screen import Exit, emit, err, error, note, out
@@ -34,7 +36,7 @@ def sync(
     if len(unwell) == len(process.sources):
         raise typer.Exit(Exit.UNAVAILABLE)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=as_json) as progress:
+    with Progress(*columns, console=err, transient=True, disable=as_json or not err.is_terminal) as progress:
         rows = {}
 
         def report(step: str, count: int) -> None:
@@ -48,29 +50,31 @@ def sync(
     if as_json:
         emit(
             {name: getattr(result, name) for name in ("seen", "scored", "sent", "verified", "unproved")}
-            | {"problems": problems, "left_alone": sorted(unwell)}
+            | {"problems": problems}
         )
     else:
         out.print(f"read {result.seen} rows, scored {result.scored} people, sent {result.sent} writes")
         out.print(
             f"verified {result.verified} writes, {result.unproved} are not proved (`leadgauge status` names them)"
         )
-        for problem in problems.values():
-            error(problem)
-    if problems or unwell:
+        for source, problem in problems.items():
+            if source not in unwell:  # those were told before the pass
+                error(problem)
+    if problems:
         raise typer.Exit(Exit.UNAVAILABLE)
     if result.unproved:
         raise typer.Exit(Exit.NOT_WELL)
 
 
-def _check(process: Process) -> frozenset[str]:
-    """The sources that this pass leaves alone: nothing is read from a CRM that cannot be written to."""
-    unwell = set()
+def _check(process: Process) -> Mapping[str, CrmError]:
+    """What is wrong with the sources that this pass leaves alone: nothing is read from a CRM that cannot be written."""
+    unwell: dict[str, CrmError] = {}
     for source in process.sources:
         for problem in process.crm(source).check():
             # Some places say their source, some are an address.
             where = problem.where if problem.where.startswith(source) else f"{source}: {problem.where}"
             (error if problem.fatal else note)(f"{where}: {problem.what}; {problem.fix}")
-            if problem.fatal:
-                unwell.add(source)
-    return frozenset(unwell)
+            if problem.fatal and source not in unwell:
+                kind = Transient if problem.code in ("unreachable", "quota") else Misconfigured
+                unwell[source] = kind(source, f"{problem.where}: {problem.what}; {problem.fix}")
+    return unwell

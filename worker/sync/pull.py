@@ -28,9 +28,15 @@ class Pulled:
     problem: CrmError | None = None
 
 
-def pull(holder: Holder, crm: Crm, stream: Stream, *, force: bool = False) -> Pulled | None:
-    """Read a stream that is due (any, with `force`). None: somebody else has it, or it is not due. Safe to repeat."""
+def pull(
+    holder: Holder, crm: Crm, stream: Stream, *, every: timedelta | None = None, force: bool = False
+) -> Pulled | None:
+    """Read a stream that is due (any, with `force`). None: somebody else has it, or it is not due. Safe to repeat.
+
+    `every`: how often the API budget lets this stream be looked at, where that is less often than it asks for.
+    """
     result = Pulled()
+    pace = max(stream.every, every or stream.every)
 
     def task(lease: Lease) -> Next:
         started = holder.clock()
@@ -43,8 +49,8 @@ def pull(holder: Holder, crm: Crm, stream: Stream, *, force: bool = False) -> Pu
             _read(holder, crm, lease, Tier.FAST, started + SLICE, result)
         now = holder.clock()
         return Next(
-            due_at=now + stream.every if result.drained else now,
-            complete_due_at=now + max(COMPLETE_EVERY, stream.every) if completed else None,
+            due_at=now + pace if result.drained else now,
+            complete_due_at=now + max(COMPLETE_EVERY, pace) if completed else None,
             complete_at=started if completed else None,
         )
 

@@ -11,6 +11,10 @@ from tests.contract.connectors.practice import Host, hosted
 from tests.contract.connectors.salesforce_org import SECRET, PracticeOrg
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "live: reads a real org or portal; skipped without its variables")
+
+
 @pytest.fixture(scope="module")
 def salesforce_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("salesforce")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from connectors.port import Tier
+from connectors.port import Page, Tier
 from connectors.quota import Lane
+from connectors.records import AccountRecord, LeadRecord, RecordRef
 from tests.contract.connectors.crm_practice import (
     NOW_ON,
     Learning,
     Practice,
     deletions,
     drain,
-    people,
     refs,
     roll,
 )
@@ -48,13 +50,11 @@ class RegisterContract:
         pages = [
             page for stream in crm.streams if stream.tiers == frozenset(Tier) for page in drain(crm, stream.name, None)
         ]
-        pulled = {record.ref: record for record in people(pages)} | {a.ref: a for page in pages for a in page.accounts}
-        for object in crm.objects:
-            page = crm.fetch([ref for ref in (*made.people, *made.accounts) if ref.object == object])
-            assert page.done
-            assert {record.ref: record for record in (*page.leads, *page.accounts)} == {
-                ref: record for ref, record in pulled.items() if ref.object == object
-            }
+        fetched = [
+            crm.fetch([ref for ref in (*made.people, *made.accounts) if ref.object == object]) for object in crm.objects
+        ]
+        assert all(page.done for page in fetched)
+        assert by_ref(fetched) == by_ref(pages)
 
     def test_rows_that_are_gone_are_fetched_as_deletions(self, practice: Practice) -> None:
         gone, first, second, third, stays = practice.add_people(5)
@@ -75,3 +75,8 @@ class RegisterContract:
         roll(crm, ref.object)
         crm.fetch([ref])
         assert set(gate.entered) == {Lane.REFRESH}
+
+
+def by_ref(pages: Sequence[Page]) -> dict[RecordRef, LeadRecord | AccountRecord]:
+    records = [record for page in pages for part in (page.leads, page.accounts) for record in part]
+    return {record.ref: record for record in records}

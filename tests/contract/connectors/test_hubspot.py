@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +10,8 @@ import redis
 
 from connectors.errors import Misconfigured
 from connectors.hubspot.crm import open_hubspot
-from connectors.port import Crm, Page, Tier
-from connectors.quota import Gate, RedisGate
+from connectors.port import Tier
+from connectors.quota import RedisGate
 from connectors.records import (
     ActivityKind,
     FieldWrite,
@@ -23,7 +22,6 @@ from connectors.records import (
     WriteOutcome,
 )
 from connectors.tokens import MemoryTokens
-from sandbox.clock import Clock
 from sandbox.hubspot.settings import ALL_SCOPES
 from tests.contract.connectors.crm_contract import (
     MINUTE,
@@ -31,102 +29,15 @@ from tests.contract.connectors.crm_contract import (
     START,
     CrmContract,
     Learning,
-    Populated,
     Practice,
     deletions,
     drain,
     people,
     refs,
 )
+from tests.contract.connectors.hubspot_portal import HOUR, SOURCE, PracticePortal, only
 from tests.contract.connectors.hubspot_site import TOKEN, VARIABLE, Site
 from tests.contract.connectors.practice import Host, hosted
-
-HOUR = timedelta(hours=1)
-SOURCE = "acme-hs"
-
-
-class PracticePortal(Practice):
-    """A practice HubSpot account; `portal` is its store. `paths` is the family that its connectors call."""
-
-    people_stream = "contacts"
-
-    def __init__(self, host: Host, paths: str) -> None:
-        self.clock = Clock(START)
-        self.clock.hold(START)
-        self.site = Site(host, self.clock)
-        self.portal, self.faults = self.site.portal, self.site.faults
-        self._paths = paths
-
-    def open(self, *, gate: Gate | None = None, page_size: int | None = None, **settings: Any) -> Crm:
-        return self.site.open(gate=gate, **{"page_size": page_size or 200, "paths": self._paths, **settings})
-
-    def open_with_wrong_credentials(self) -> Crm:
-        return self.open(auth={"type": "token", "token": {"env": "WRONG_HUBSPOT_TOKEN"}})
-
-    def open_nowhere(self) -> Crm:
-        return self.open(host="https://localhost:1")
-
-    def ref(self, id: str, type: str = "contacts") -> RecordRef:
-        return RecordRef(SOURCE, type, id)
-
-    def populate(self) -> Populated:
-        portal = self.portal
-        company = portal.create("companies", {"name": "Acme", "industry": "INTERNET", "numberofemployees": "1200"})
-        one, two = self.site.people(1, phone="+49 1", jobtitle="CTO") + self.site.people(1, budget="9000")
-        portal.associate("contacts", one, "companies", company)
-        deal = portal.create("deals", {"dealname": "New", "dealstage": "contractsent", "amount": "9000"})
-        portal.associate("deals", deal, "contacts", one)
-        portal.associate("deals", deal, "companies", company)
-        stamp = {"hs_timestamp": "2026-03-01T10:00:00Z"}
-        for type, more in (
-            ("calls", {"hs_call_direction": "INBOUND", "hs_call_duration": "90000"}),
-            ("emails", {"hs_email_direction": "INCOMING_EMAIL"}),
-            ("meetings", {"hs_meeting_start_time": "2026-03-01T10:00:00Z", "hs_meeting_outcome": "COMPLETED"}),
-            ("notes", {}),
-            ("tasks", {"hs_task_type": "CALL"}),
-        ):
-            portal.associate(type, portal.create(type, {**stamp, **more}), "contacts", one)
-        portal.create("notes", stamp)  # of nobody
-        portal.page_view(one, "https://acme.test/pricing?utm=x")
-        portal.page_view(two, "https://acme.test/blog")
-        form = portal.add_form("Whitepaper download")
-        portal.submit_form(form, {"email": "P1@acme.test"}, "https://acme.test/whitepaper")
-        portal.email_event("CLICK", "p2@acme.test", campaign=7, url="https://acme.test/pricing")
-        portal.email_event("CLICK", "p2@acme.test", campaign=7, filtered=True)
-        return Populated(
-            people=frozenset({self.ref(one), self.ref(two)}),
-            accounts=frozenset({self.ref(company, "companies")}),
-            activities=9,  # five engagements, two page views, a form, a click
-            outcomes=frozenset({self.ref(deal, "deals")}),
-        )
-
-    def add_people(self, count: int) -> list[RecordRef]:
-        return [self.ref(id) for id in self.site.people(count)]
-
-    def add_person_seen_late(self, delay: timedelta) -> RecordRef:
-        self.portal.index_lag = delay
-        (ref,) = self.add_people(1)
-        self.portal.index_lag = timedelta(0)
-        return ref
-
-    def edit(self, ref: RecordRef) -> None:
-        self.portal.update("contacts", ref.id, {"jobtitle": "CEO"})
-
-    def delete(self, ref: RecordRef) -> None:
-        self.portal.archive("contacts", ref.id)
-
-    def merge(self, winner: RecordRef, loser: RecordRef) -> RecordRef:
-        return self.ref(self.portal.merge("contacts", winner.id, loser.id))
-
-    def forbid_writes(self, ref: RecordRef) -> None:
-        pytest.skip("HubSpot refuses values, not records")
-
-    def remove_score_field(self) -> str:
-        self.portal.schemas["contacts"].archive("lead_gauge_score", 1)
-        return "lead_gauge_score"
-
-    def writes(self) -> Sequence[Mapping[str, Any]]:
-        return list(self.portal.writes)
 
 
 @pytest.fixture(scope="module")
@@ -172,12 +83,6 @@ def practice(host: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticePo
     made = PracticePortal(host, "v3")
     yield made
     made.site.close()
-
-
-def only(pages: Sequence[Page]) -> Page:
-    """The one page that is not empty."""
-    (page,) = [page for page in pages if len(page)]
-    return page
 
 
 def test_a_contact_and_what_belongs_to_it(practice: PracticePortal) -> None:
@@ -524,157 +429,3 @@ def test_with_the_shared_gate_no_limit_of_the_account_is_ever_hit(
     statuses = {exchange.status for exchange in site.calls}
     assert statuses == {200}
     assert sum(exchange.endpoint.endswith("/search") for exchange in site.calls) == 12
-
-
-def test_the_history_of_attributes_comes_with_the_first_load_and_with_every_complete_change(
-    practice: PracticePortal,
-) -> None:
-    (ref,) = practice.add_people(1)
-    practice.clock.advance(HOUR)
-    practice.portal.update("contacts", ref.id, {"lifecyclestage": "lead", "jobtitle": "CTO"})
-    practice.clock.advance(HOUR)
-    practice.portal.update("contacts", ref.id, {"lifecyclestage": "marketingqualifiedlead"})
-    practice.clock.advance(NOW_ON)
-    crm = practice.open()
-    pages = drain(crm, "contacts", None)
-    stages = [(c.value, c.occurred_at) for p in pages for c in p.history if c.name == "lifecycle_stage"]
-    assert stages == [("lead", START + HOUR), ("marketingqualifiedlead", START + 2 * HOUR)]
-    practice.portal.update("contacts", ref.id, {"jobtitle": "CEO"})
-    at = practice.clock.now()
-    (glimpsed,) = drain(crm, "contacts", pages[-1].cursor, Tier.FAST)
-    assert (refs([glimpsed]), glimpsed.history) == ([ref], [])
-    practice.clock.advance(NOW_ON)
-    changed = only(drain(crm, "contacts", pages[-1].cursor))
-    assert [(c.value, c.occurred_at) for c in changed.history if c.name == "title"] == [
-        ("CTO", START + HOUR), ("CEO", at)
-    ]  # fmt: skip
-
-
-def test_a_change_of_a_hundred_contacts_costs_the_fewest_calls_and_a_quiet_minute_one_search_a_look(
-    practice: PracticePortal,
-) -> None:
-    made = practice.add_people(100)
-    crm, cursor = practice.open(), None
-    cursor = drain(crm, "contacts", cursor)[-1].cursor
-    practice.clock.advance(NOW_ON)
-    cursor = drain(crm, "contacts", cursor)[-1].cursor
-    for ref in made:
-        practice.edit(ref)
-    search, read, links = (
-        "/crm/v3/objects/contacts/search", "/crm/v3/objects/contacts/batch/read",
-        "/crm/v4/associations/contacts/companies/batch/read",
-    )  # fmt: skip
-    seen: list[list[str]] = []
-    for tier in (Tier.FAST, Tier.FAST, Tier.FAST, Tier.COMPLETE, Tier.FAST, Tier.COMPLETE):
-        practice.site.calls.clear()
-        practice.clock.advance(timedelta(minutes=1))
-        after = drain(crm, "contacts", cursor, tier)[-1].cursor
-        cursor = after if tier is Tier.COMPLETE else cursor
-        seen.append(practice.site.endpoints())
-    assert seen == [[search, read, links], [search], [search], [search, read, read, links], [search], [search]]
-
-
-def test_the_fast_tier_asks_for_page_views_where_there_are_some(practice: PracticePortal) -> None:
-    crm = practice.open()
-    cursor = drain(crm, "contacts", None)[-1].cursor
-    made = practice.add_people(120)
-    for ref in made[:3]:
-        practice.portal.page_view(ref.id, "https://acme.test/pricing")
-    practice.site.calls.clear()
-    (page,) = drain(crm, "contacts", cursor, Tier.FAST)
-    assert {lead.ref for lead in page.leads} == set(made)
-    assert {view.people for view in page.activities} == {(ref,) for ref in made[:3]}
-    assert practice.site.endpoints().count("/crm/v3/objects/contacts/batch/read") == 3
-
-
-def test_what_the_fast_tier_handed_on_comes_again_when_it_changes_or_another_process_asks(
-    practice: PracticePortal,
-) -> None:
-    crm = practice.open()
-    cursor = drain(crm, "contacts", None)[-1].cursor
-    one, two = practice.add_people(2)
-    practice.clock.advance(timedelta(seconds=5))
-    assert set(refs(drain(crm, "contacts", cursor, Tier.FAST))) == {one, two}
-    practice.edit(two)
-    assert refs(drain(crm, "contacts", cursor, Tier.FAST)) == [two]
-    assert set(refs(drain(practice.open(), "contacts", cursor, Tier.FAST))) == {one, two}
-    practice.clock.advance(NOW_ON)
-    assert set(refs(drain(crm, "contacts", cursor))) == {one, two}
-
-
-def test_a_fetch_takes_any_number_and_an_erased_contact_is_gone_as_any_other(practice: PracticePortal) -> None:
-    made = practice.add_people(120)
-    erased = made.pop()
-    practice.portal.gdpr_delete(erased.id)
-    practice.clock.advance(NOW_ON)
-    crm = practice.open()
-    practice.site.calls.clear()
-    page = crm.fetch([*made, erased, made[0]])
-    assert sorted(refs([page])) == sorted(made)
-    (gone,) = page.deletions
-    assert (gone.ref, gone.merged_into, gone.erased) == (erased, None, False)
-    assert practice.site.endpoints().count("/crm/v3/objects/contacts/batch/read") == 3
-    with pytest.raises(ValueError, match="one object"):
-        crm.fetch([made[0], practice.ref("1", "companies")])
-    with pytest.raises(Misconfigured, match="quotes"):
-        crm.census("quotes", None)
-
-
-def test_a_date_that_runs_ahead_moves_no_cursor_past_what_is_yet_to_be_written(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(VARIABLE, TOKEN)
-    site = Site(host)
-    crm = site.open(timings={"settle": timedelta(0)})
-    cursor = drain(crm, "contacts", None)[-1].cursor
-    ahead = format_datetime(datetime.now(UTC) + 6 * HOUR, usegmt=True)
-    site.fault("", headers={"Date": ahead})
-    cursor = drain(crm, "contacts", cursor)[-1].cursor
-    assert {(problem.code, problem.fatal) for problem in crm.check()} == {("clock_skew", False)}
-    site.faults.clear()
-    (made,) = site.people(1)
-    assert [ref.id for ref in refs(drain(crm, "contacts", cursor))] == [made]
-    site.close()
-
-
-@pytest.mark.parametrize("stream", ["form_submissions", "email_events"])
-def test_a_first_load_that_was_killed_goes_on_where_it_was(practice: PracticePortal, stream: str) -> None:
-    forms = [practice.portal.add_form(f"Form {n}") for n in range(3)]
-    for n in range(420):
-        practice.clock.advance(timedelta(seconds=1))
-        practice.portal.submit_form(forms[n % 3], {"email": f"s{n}@acme.test"}, "https://acme.test/f")
-    for n in range(2_300):
-        practice.portal.email_event("OPEN", f"r{n}@acme.test", campaign=1)
-    practice.clock.advance(NOW_ON)
-    drain(practice.open(), stream, None)
-    straight = len(practice.site.calls)
-    practice.site.calls.clear()
-    seen: list[RecordRef] = []
-    cursor, done, processes = None, False, 0
-    while not done:
-        page = practice.open().pull(stream, cursor, Tier.COMPLETE)
-        seen += [activity.ref for activity in page.activities]
-        cursor, done, processes = page.cursor, page.done, processes + 1
-    assert len(seen) == len(set(seen)) == {"form_submissions": 420, "email_events": 2_300}[stream]
-    assert processes > 1
-    assert len(practice.site.calls) <= straight + 2 * (processes - 1)  # each asks for its account, and for the forms
-
-
-def test_a_first_load_brings_links_along_and_needs_no_call_for_them(practice: PracticePortal) -> None:
-    companies = [practice.portal.create("companies", {"name": f"C{n}"}) for n in range(3)]
-    made = practice.add_people(120)
-    for ref in made[::2]:
-        for company, types in ((companies[0], [279]), (companies[1], [279, 1]), (companies[2], [279])):
-            practice.portal.associate("contacts", ref.id, "companies", company, types=types)
-    deal = practice.portal.create("deals", {"dealname": "New", "dealstage": "contractsent"})
-    practice.portal.associate("deals", deal, "contacts", made[0].id)
-    practice.clock.advance(NOW_ON)
-    crm = practice.open()
-    crm.location(made[0])
-    practice.site.calls.clear()
-    found = {lead.ref: lead.account for lead in people(drain(crm, "contacts", None))}
-    assert found == {ref: practice.ref(companies[1], "companies") if n % 2 == 0 else None for n, ref in enumerate(made)}
-    (outcome,) = only(drain(crm, "deals", None)).outcomes
-    assert (outcome.people, outcome.account) == ((made[0],), None)
-    lists = [endpoint for endpoint in practice.site.endpoints() if not endpoint.endswith("/search")]
-    assert lists == ["/crm/v3/objects/contacts"] * 3 + ["/crm/v3/objects/deals"]

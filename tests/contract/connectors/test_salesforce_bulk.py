@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from connectors.errors import Transient
+from connectors.errors import QuotaExhausted, Transient
 from connectors.port import Cursor, Page, Tier
 from connectors.quota import Lane
 from connectors.salesforce.crm import SalesforceCrm
+from sandbox.profiles import Bites, Profile
+from sandbox.salesforce.hostile import RULES, bite
 from sandbox.salesforce.objects import LEAD_SOURCES
 from tests.contract.connectors.crm_contract import NOW_ON, Learning, drain, people, refs
 from tests.contract.connectors.practice import Host
@@ -52,7 +54,8 @@ def furnish(org: PracticeOrg) -> None:
 def test_bulk_and_rest_bring_the_same_records(bulk: PracticeOrg) -> None:
     furnish(bulk)
     bulk.clock.advance(NOW_ON)
-    given: dict[str, Any] = {"attributes": {"budget": "Budget__c", "bounced_at": "EmailBouncedDate", "birthday": "CreatedDate"}}
+    extra = {"budget": "Budget__c", "bounced_at": "EmailBouncedDate", "made": "CreatedDate"}
+    given: dict[str, Any] = {"attributes": extra}
     asked: list[str] = []
     by_bulk = bulk.open(observer=lambda exchange: asked.append(exchange.endpoint), **given)
     by_rest = bulk.open(bulk_from=10**6, **given)
@@ -202,3 +205,36 @@ def test_a_load_in_bulk_is_a_backfill(bulk: PracticeOrg) -> None:
     gate = Learning()
     drain(bulk.open(gate=gate), "leads", None)
     assert set(gate.entered) == {Lane.BACKFILL}
+
+
+@pytest.mark.parametrize("stream", ["leads", "tasks", "lead_history"])
+def test_nothing_is_lost_or_doubled_in_a_load_on_a_bad_day(bulk: PracticeOrg, stream: str) -> None:
+    leads = bulk.add_people(400)
+    for lead in leads:
+        bulk.org.insert("Task", {"WhoId": lead.id, "TaskSubtype": "Call", "Status": "Completed"})
+        bulk.clock.advance(timedelta(seconds=1))
+        bulk.org.update("Lead", lead.id, {"Status": "Working - Contacted"})
+    bulk.clock.advance(NOW_ON)
+    calm = drain(bulk.open(bulk_from=10**6), stream, None)
+    profile = Profile(Bites(RULES, lambda on: bite(bulk.org, on)), bulk.faults)
+    profile.apply("hostile", seed=3)
+    pages: list[Page] = []
+    cursor: Cursor | None = None
+    crm = bulk.open(page_size=40)
+    for _ in range(400):
+        try:
+            pages.append(crm.pull(stream, cursor, Tier.COMPLETE))
+        except (Transient, QuotaExhausted):  # the caller comes again
+            continue
+        cursor = json.loads(json.dumps(pages[-1].cursor))
+        if pages[-1].done:
+            break
+    profile.apply("calm")
+    assert pages[-1].done
+    assert told(pages) == told(calm) != set()
+
+
+def told(pages: list[Page]) -> set[str]:
+    """What was brought: rows by reference, changes by record, attribute and instant."""
+    changes = {f"{each.ref} {each.name} {each.occurred_at}" for page in pages for each in page.history}
+    return changes | facts(pages).keys()

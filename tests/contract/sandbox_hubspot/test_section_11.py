@@ -61,6 +61,24 @@ def test_s11_1_writes_reach_search_late_at_random_and_out_of_order(live: Live) -
     assert sum(at < 20 for at in seen_at.values()) >= 3
 
 
+def test_s11_1_a_cursor_of_the_newest_stamp_seen_loses_records_and_a_second_late_look_does_not(live: Live) -> None:
+    order(live, "temper", **SPREAD)
+    ids: set[str] = set()
+    naive: set[str] = set()
+    newest = "0"
+    for number in range(120):
+        if number < 60:
+            ids.add(live.contact(f"p{number}@acme.test"))
+        live.clock.advance(timedelta(seconds=1, milliseconds=7))
+        after = {"propertyName": "lastmodifieddate", "operator": "GT", "value": newest}
+        rows = live.post(SEARCH, {"filters": [after], "sorts": ["lastmodifieddate"], "limit": 200}).json()["results"]
+        naive |= {row["id"] for row in rows}
+        newest = rows[-1]["properties"]["lastmodifieddate"] if rows else newest
+    live.clock.advance(timedelta(minutes=5))
+    assert len(naive) < len(ids)
+    assert set(keyset(live, NOON_MS, NOON_MS + 120_000)) == ids
+
+
 def test_s11_1_a_row_may_lie_outside_the_window_that_found_it(live: Live) -> None:
     person = live.contact()
     order(live, "temper", lag={"least": 20, "most": 30})
@@ -351,6 +369,15 @@ def test_s11_7_a_write_happens_and_its_answer_is_lost(live: Live) -> None:
         live.call("PATCH", f"{CONTACTS}/{person}", json={"properties": {"lead_gauge_score": "9"}})
     shown = live.get(f"{CONTACTS}/{person}?properties=lead_gauge_score").json()
     assert shown["properties"]["lead_gauge_score"] == "9"
+
+
+def test_s11_7_a_write_happens_and_cloudflare_says_524(live: Live) -> None:
+    person = live.contact()
+    order(live, "temper", given_up=1)
+    lost = live.call("PATCH", f"{CONTACTS}/{person}", json={"properties": {"lead_gauge_score": "9"}})
+    assert (lost.status_code, "text/html" in lost.headers["Content-Type"]) == (524, True)
+    shown = live.get(f"{CONTACTS}/{person}?properties=lead_gauge_score")
+    assert shown.json()["properties"]["lead_gauge_score"] == "9"
 
 
 def test_s11_7_json_is_cut_off(live: Live) -> None:

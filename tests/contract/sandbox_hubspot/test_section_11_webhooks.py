@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hubspot.utils.signature import Signature
 
+from sandbox.hubspot.webhooks import IN_FLIGHT, Subscription
 from tests.contract.sandbox_hubspot.practice import Live, order
 from tests.contract.sandbox_hubspot.receiver import Delivery, Receiver, listening
 
@@ -52,6 +53,10 @@ def test_s11_8_webhooks_tell_every_change_in_signed_lists_of_at_most_100(hooked:
         "contact.creation", "contact.propertyChange", "contact.associationChange", "company.associationChange",
         "contact.merge", "contact.deletion", "contact.restore", "contact.privacyDeletion", "company.creation",
     }  # fmt: skip
+    links = [event for event in events if event["subscriptionType"] == "contact.associationChange"]
+    assert [(link["associationType"], link["toObjectId"], link["isPrimaryAssociation"]) for link in links] == [
+        ("CONTACT_TO_COMPANY", int(company), True)
+    ]
     change = [event for event in events if event["subscriptionType"] == "contact.propertyChange"]
     assert [(event["propertyName"], event["propertyValue"], event["objectId"]) for event in change] == [
         ("hs_lead_status", "OPEN", int(first))
@@ -70,6 +75,31 @@ def test_s11_8_webhooks_tell_every_change_in_signed_lists_of_at_most_100(hooked:
         assert version_1 == Signature.get_signature(secret, body.decode(), "v1")
 
 
+def test_s11_8_ten_deliveries_at_once_and_no_more(hooked: Live, receiver: Receiver) -> None:
+    open_now, most, full = 0, 0, threading.Event()
+    guard = threading.Lock()
+
+    def answer(delivery: Delivery) -> int:
+        nonlocal open_now, most
+        with guard:
+            open_now += 1
+            most = max(most, open_now)
+        if most >= IN_FLIGHT:
+            full.set()
+        full.wait(5)
+        with guard:
+            open_now -= 1
+        return 200
+
+    receiver.answer = answer
+    subscribe(hooked, receiver, properties=[])
+    for number in range(2_500):
+        hooked.portal.create("companies", {"name": f"Acme {number}"})
+    deliveries = receiver.wait_for(lambda held: len(told(held)) == 2_500)
+    assert max(len(delivery.events) for delivery in deliveries) == 100
+    assert most == IN_FLIGHT == 10
+
+
 def test_s11_8_a_refused_delivery_comes_again_ten_times_and_no_more(hooked: Live, receiver: Receiver) -> None:
     receiver.answer = lambda delivery: 500
     subscribe(hooked, receiver)
@@ -80,6 +110,7 @@ def test_s11_8_a_refused_delivery_comes_again_ten_times_and_no_more(hooked: Live
 
 
 def test_s11_8_a_slow_receiver_counts_as_one_that_refused(hooked: Live, receiver: Receiver) -> None:
+    assert Subscription("http://127.0.0.1:1/", "secret", 1).timeout == 5
     answered = threading.Event()
 
     def slow_at_first(delivery: Delivery) -> int:

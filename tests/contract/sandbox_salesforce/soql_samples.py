@@ -8,8 +8,9 @@ from random import Random
 CLIENTS = (
     "SELECT Id FROM Lead",
     "select Id, Email from Lead where Email != null limit 10",
-    "SELECT Id, LastName, Owner.Name FROM Lead WHERE SystemModstamp >= 2026-01-02T03:04:05Z ORDER BY SystemModstamp ASC",
-    "SELECT Id FROM Lead WHERE SystemModstamp > 2026-01-02T03:04:05.000+0000 AND SystemModstamp <= 2026-01-03T00:00:00Z",
+    "SELECT Id, Owner.Name FROM Lead WHERE SystemModstamp >= 2026-01-02T03:04:05Z ORDER BY SystemModstamp ASC",
+    "SELECT Id FROM Lead WHERE SystemModstamp > 2026-01-02T03:04:05.000+0000 AND SystemModstamp <= 2026-01-03T00:00:00Z"
+    " LIMIT 2000",
     "SELECT Id FROM Lead WHERE (SystemModstamp = 2026-01-02T03:04:05.000Z AND Id > '00Q000000000001') OR"
     " SystemModstamp > 2026-01-02T03:04:05.000Z ORDER BY SystemModstamp, Id LIMIT 2000",
     "SELECT Id, IsDeleted, MasterRecordId FROM Contact WHERE IsDeleted = true",

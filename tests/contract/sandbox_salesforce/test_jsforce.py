@@ -7,7 +7,7 @@ from tests.witnesses.node import needs_node, run
 
 
 @needs_node
-def test_jsforce_logs_in_queries_updates_and_loads_in_bulk(practice: Practice) -> None:
+def test_d18_jsforce_logs_in_queries_updates_and_loads_in_bulk(practice: Practice) -> None:
     org, practice.service.instance_url = practice.org, practice.address
     leads = [
         org.insert("Lead", {"LastName": f"L{n}", "Company": "Acme", "NumberOfEmployees": n, "Description": 'a "b"\nc'})

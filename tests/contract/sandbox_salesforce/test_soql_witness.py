@@ -32,8 +32,7 @@ REFUSED_HERE_ALONE = {
 def _accepts(soql: str) -> bool:
     try:
         parse(soql)
-    except ApiError as refusal:
-        assert refusal.code == "MALFORMED_QUERY"
+    except ApiError:
         return False
     return True
 

@@ -43,9 +43,11 @@ def contact(portal: Portal, **values: str) -> Record:
 @given(
     st.builds(
         Temper,
-        lag=st.none() | st.builds(lambda a, b, c: IndexLag(min(a, b), max(a, b), 0.1, 100 + c), numbers, numbers, numbers),
+        lag=st.none()
+        | st.builds(lambda a, b, c: IndexLag(min(a, b), max(a, b), 0.1, 100 + c), numbers, numbers, numbers),
         limits=st.none() | st.builds(Limits, *[st.none() | st.integers(1, 10**6)] * 4),
         omit_empty=st.floats(0, 1),
+        given_up=st.floats(0, 1),
         noise=numbers,
         moves=numbers,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -260,3 +261,12 @@ class TestOAuth:
 
         site.session(tokens=Watching(), auth=OAUTH)._bearer.token()
         assert stored == [timedelta(minutes=28)]
+
+
+def test_a_date_ahead_of_this_machine_s_clock_is_believed_up_to_the_skew(site: Site) -> None:
+    opened = site.session(timings={"skew": timedelta(minutes=2)})
+    for ahead, believed, disagrees in ((timedelta(minutes=1), 60, False), (timedelta(hours=3), 120, True)):
+        site.fault(LIST, count=1, headers={"Date": format_datetime(datetime.now(UTC) + ahead, usegmt=True)})
+        get(opened)
+        assert abs((opened.now() - datetime.now(UTC)).total_seconds() - believed) < 5
+        assert opened.disagrees is disagrees

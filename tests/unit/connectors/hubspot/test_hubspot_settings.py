@@ -44,6 +44,15 @@ def test_one_share_may_be_changed_alone() -> None:
     assert (shares[Lane.BACKFILL], shares[Lane.INBOUND]) == (0.2, 0.8)
 
 
+def test_a_quarter_of_the_day_is_ours_unless_said_otherwise() -> None:
+    assert settings().budget.own == 0.25
+    budget = settings(daily_own=0.4).budget
+    assert budget.own_share(Lane.INBOUND) == pytest.approx(0.4)
+    assert budget.own_share(Lane.BACKFILL) == pytest.approx(0.25)
+    with pytest.raises(ValidationError, match="daily_own"):
+        settings(daily_own=0)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

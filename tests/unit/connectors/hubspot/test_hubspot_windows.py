@@ -132,3 +132,9 @@ def test_the_cursor_stays_small() -> None:
     place, _ = advance(begin(START), Window(Reason.FORWARD, START), START + 9_000, "1", rows, START + 9_000, T)
     assert len(place.seen) == SEEN_KEPT
     assert min(place.seen.values()) == START + 2 * SEEN_KEPT
+
+
+def test_the_fast_tier_begins_where_the_complete_one_ended() -> None:
+    place = Place(START, START)
+    assert due(place, T, Tier.FAST).since == START
+    assert due(place, T, Tier.COMPLETE).since == START - 10 * MINUTE

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from connectors.errors import Transient
 from connectors.port import Tier
 from connectors.quota import Lane
-from connectors.salesforce.bulk import BulkQueries, rows_of
+from connectors.salesforce.bulk import BulkQueries, JobLost, rows_of
 from connectors.salesforce.describe import Field, description
 from connectors.salesforce.facts import Assembly
 from connectors.salesforce.pull import Reader
@@ -89,7 +89,7 @@ def test_a_row_that_is_cut_off_is_not_taken_for_one() -> None:
 
 
 def piece(stub: Stub, content: bytes, **headers: str) -> Any:
-    stub.answer = lambda asked: Reply(200, content, headers)
+    stub.answer = lambda asked: Reply(200, content, {"Content-Type": "text/csv", **headers})
     return BulkQueries(stub.session(), Lane.BACKFILL).piece("750", "abc", 10, FIELDS)
 
 
@@ -101,9 +101,14 @@ def test_without_a_locator_header_the_answer_ends(stub: Stub) -> None:
 
 
 def test_an_answer_of_another_length_than_announced_is_not_believed(stub: Stub) -> None:
-    with pytest.raises(Transient, match="announced"):
+    with pytest.raises(JobLost, match="announced"):
         piece(stub, b'"Id"\n"1"\n', **{"Sforce-NumberOfRecords": "2"})
     assert len(stub.calls()) > 1
+
+
+def test_a_page_of_html_is_not_the_end(stub: Stub) -> None:
+    with pytest.raises(Transient, match="else than CSV"):
+        piece(stub, b"<html>Login | Salesforce</html>", **{"Content-Type": "text/html;charset=UTF-8"})
 
 
 def test_a_locator_that_leads_to_itself_does_not_loop(stub: Stub) -> None:
@@ -115,7 +120,7 @@ def test_a_locator_that_leads_to_itself_does_not_loop(stub: Stub) -> None:
         if one.path.endswith("/describe"):
             return Reply(200, described("Lead", *map(as_described, FIELDS.values()), replicateable=False))
         if one.path.endswith("/results"):
-            return Reply(200, b'"Id"\n', {"Sforce-Locator": "loop"})
+            return Reply(200, b'"Id"\n', {"Sforce-Locator": "loop", "Content-Type": "text/csv"})
         if "jobs/query" in one.path:
             return Reply(200, {"id": "750", "state": "JobComplete"})
         return Reply(200, {"records": [], "done": True, "totalSize": 1})

@@ -68,7 +68,7 @@ def test_every_code_in_the_table_is_tested() -> None:
     assert CALL_FAULTS.keys() <= {code for _, code, _ in CALLS}
 
 
-@pytest.mark.parametrize("status", sorted(BUSY))
+@pytest.mark.parametrize("status", [*sorted(BUSY), 520, 522, 530])
 def test_statuses_that_pass_without_a_word(status: int) -> None:
     raised = error(status, wait=timedelta(seconds=3))
     assert isinstance(raised, Transient)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.salesforce.values import instant
-from connectors.salesforce.windows import ASK_EVERY, Coverage, Place, keyset
+from connectors.salesforce.windows import ASK_EVERY, Coverage, Job, Place, keyset
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 instants = st.integers(0, 10**7).map(lambda seconds: START + timedelta(seconds=seconds))
@@ -22,6 +22,8 @@ places = st.builds(
     after=st.none() | st.tuples(instants, ids),
     coverage=st.none() | st.builds(Coverage, instants, instants),
     fast=st.booleans(),
+    job=st.none() | st.builds(Job, ids, locator=st.none() | ids, looks=st.integers(0, 9)),
+    lost=st.integers(0, 3),
 )
 
 

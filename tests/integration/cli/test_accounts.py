@@ -1,0 +1,198 @@
+"""Two Salesforce orgs and two HubSpot portals in one configuration; what machines and narrow screens get to see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from copy import deepcopy
+from typing import Any
+
+import psycopg
+import pytest
+import requests
+
+from tests.chaos.conftest import until
+from tests.integration.cli.product import Product, hubspot, salesforce, secrets
+from tests.integration.sandbox.sandbox_process import Sandbox, running
+from worker import embedded
+
+SOURCES = ("salesforce_a", "hubspot_a", "salesforce_b", "hubspot_b")
+SCORE = {"salesforce": "Lead_Score__c", "hubspot": "lead_gauge_score"}
+
+
+@pytest.fixture(scope="module")
+def practices(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sandbox]]:
+    """Two worlds, each with an org and a portal. Their portals give out the same ids."""
+    with ExitStack() as stack:
+        yield {
+            world: stack.enter_context(
+                running(tmp_path_factory.mktemp(f"practice_{world}"), "--people", "40", "--seed", seed)
+            )
+            for world, seed in (("a", "5"), ("b", "6"))
+        }
+
+
+@pytest.fixture(scope="module")
+def accounts(
+    practices: dict[str, Sandbox],
+    module_database_url: str,
+    servers: embedded.Addresses,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Product:
+    """The command on all four, after its first pass, which ended well."""
+    sources = []
+    environment = {"LEADGAUGE_DATABASE_URL": module_database_url, "LEADGAUGE_REDIS_URL": servers.redis_url}
+    for world, practice in practices.items():
+        org = f"salesforce_{world}"
+        sources += [salesforce(practice, org), hubspot(practice, f"hubspot_{world}", salesforce=org)]
+        environment |= secrets(practice, f"_{world.upper()}")
+    hidden = [value for name, value in environment.items() if name.startswith("SECRET")]
+    product = Product(tmp_path_factory.mktemp("accounts"), environment, {"sources": sources}, hidden)
+    first = product.run("sync", "--once", "--json")
+    assert (first.code, first.err) == (0, "")
+    done = json.loads(first.out)
+    assert done["sent"] == done["verified"] > 0
+    assert done["unproved"] == 0
+    return product
+
+
+@pytest.fixture
+def database(accounts: Product) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(accounts.environment["LEADGAUGE_DATABASE_URL"].replace("+psycopg", "")) as connection:
+        yield connection
+
+
+def written(practice: Sandbox, crm: str) -> dict[tuple[str, str], int]:
+    """The last score that this server was told of each record, by object and id."""
+    scores = {}
+    for write in practice.call(crm, "GET", "/sandbox/writes").json():
+        if (score := write["after"].get(SCORE[crm])) is not None:
+            scores[write["object"], str(write["id"])] = int(float(score))
+    return scores
+
+
+def test_every_write_went_to_the_server_whose_record_it_is(
+    accounts: Product, practices: dict[str, Sandbox], database: psycopg.Connection[Any]
+) -> None:
+    rows = database.execute(
+        """SELECT l.source, s.object, s.key, l.values->>'score', l.state
+           FROM ledger l JOIN subject s ON s.id = l.subject_id ORDER BY l.id"""
+    ).fetchall()
+    assert {row[4] for row in rows} == {"verified"}
+    for source in SOURCES:
+        crm, world = source.split("_")
+        intended = {(object, key): int(score) for from_, object, key, score, _ in rows if from_ == source and score}
+        assert intended
+        assert written(practices[world], crm) == intended
+    ids = {source: {row[2] for row in rows if row[0] == source} for source in SOURCES}
+    assert ids["hubspot_a"] & ids["hubspot_b"], "no id is in both portals: nothing was proved"
+
+
+def test_a_person_of_three_accounts_is_one_and_a_source_that_is_down_stops_nobody(
+    accounts: Product, practices: dict[str, Sandbox], database: psycopg.Connection[Any]
+) -> None:
+    person, email = database.execute(
+        """SELECT s.person_id, min(substr(c.key, 7)) FROM subject s JOIN claim c ON c.subject_id = s.id
+           WHERE c.key LIKE 'email:%' AND c.withdrawn_at IS NULL AND s.source IN ('salesforce_a', 'hubspot_a')
+           GROUP BY s.person_id HAVING count(DISTINCT s.source) = 2 AND count(DISTINCT c.key) = 1 LIMIT 1"""
+    ).fetchall()[0]
+    database.commit()
+    told = practices["b"].address["hubspot"]
+    created = requests.post(
+        f"{told['url']}/crm/v3/objects/contacts",
+        json={"properties": {"email": email.upper(), "lastname": "Third"}},
+        headers={"Authorization": f"Bearer {told['token']}"},
+        verify=practices["b"].ca,
+        timeout=10,
+    )
+    assert created.status_code == 201, created.text
+
+    broken = deepcopy(accounts.config)
+    broken["sources"][2]["login_url"] = "https://localhost:1"
+    down = accounts.run("sync", "--once", "--json", config=broken)
+    assert down.code == 3
+    assert json.loads(down.out)["problems"].keys() == {"salesforce_b"}
+    assert down.err.startswith("error: salesforce_b: https://localhost:1: ")
+
+    rows = database.execute("SELECT source, key FROM subject WHERE person_id = %s", [person]).fetchall()
+    assert ("hubspot_b", created.json()["id"]) in rows
+    assert {source for source, _ in rows} >= {"salesforce_a", "hubspot_a", "hubspot_b"}
+    ((score,),) = database.execute("SELECT score FROM score WHERE person_id = %s", [person]).fetchall()
+    assert written(practices["b"], "hubspot")["contacts", created.json()["id"]] == score
+    assert accounts.run("sync", "--once").code == 0
+
+
+def test_machines_get_one_document_and_nothing_else(accounts: Product, database: psycopg.Connection[Any]) -> None:
+    status = accounts.run("status", "--json")
+    assert (status.code, status.err) == (0, "")
+    assert {row["source"] for row in json.loads(status.out)["streams"]} == set(SOURCES)
+    ((person, record),) = database.execute(
+        """SELECT s.person_id, s.source || '/' || s.object || '/' || s.key FROM subject s JOIN score USING (person_id)
+           WHERE s.object = 'contacts' AND score.score IS NOT NULL LIMIT 1"""
+    ).fetchall()
+    (report,) = json.loads(accounts.run("explain", record, "--json").out)
+    assert report["person"] == person
+    assert sum(reason["points"] for reason in report["reasons"]) == report["standing"]["score"]
+    shown, history = (json.loads(accounts.run("policy", command, "--json").out) for command in ("show", "history"))
+    assert shown["revision"] == history[0]["revision"]
+
+
+def test_a_narrow_screen_breaks_no_word(accounts: Product, database: psycopg.Connection[Any]) -> None:
+    status = accounts.run("status", COLUMNS="80").out
+    for word in (*SOURCES, "form_submissions", "campaign_members", "verified"):
+        assert word in status
+    assert all(len(line) <= 80 for line in status.splitlines())
+    ((record,),) = database.execute(
+        """SELECT s.source || '/' || s.object || '/' || s.key FROM subject s JOIN ledger l ON l.subject_id = s.id
+           WHERE l.state = 'verified' AND s.source = 'salesforce_a' LIMIT 1"""
+    ).fetchall()
+    explained = accounts.run("explain", record, COLUMNS="80").out
+    assert explained.count(record) >= 2
+    assert "Starting score" in explained
+    assert f"/{record.rsplit('/', 1)[1]}" in explained
+
+
+def test_what_needs_a_person_is_told_and_ends_with_1(accounts: Product, database: psycopg.Connection[Any]) -> None:
+    """What heals by itself is told, too, and needs nobody."""
+    failed = "UPDATE stream SET problem_code = %s, problem = %s WHERE source = 'hubspot_a' AND name = %s"
+    database.execute(failed, ["Transient", "it did not answer", "deals"])
+    database.commit()
+    waits = accounts.run("status")
+    assert waits.code == 0
+    assert waits.err == "note: hubspot_a/deals: it did not answer (heals by itself)\n"
+    database.execute(failed, ["AuthFailed", "put a valid token in its place", "contacts"])
+    database.commit()
+    needs = accounts.run("status")
+    assert needs.code == 1
+    assert "error: needs a person: hubspot_a/contacts: put a valid token in its place" in needs.err
+    database.execute("UPDATE stream SET problem_code = NULL, problem = NULL")
+
+
+def test_a_server_that_goes_away_in_mid_command(accounts: Product, database: psycopg.Connection[Any]) -> None:
+    waiting = """SELECT pid FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = 'leadgauge'"""
+
+    database.execute("LOCK TABLE person IN ACCESS EXCLUSIVE MODE")
+    # Another connection: within a transaction the list of processes stands still.
+    with (
+        psycopg.connect(database.info.dsn, autocommit=True) as watch,
+        ThreadPoolExecutor() as pool,
+    ):
+        status = pool.submit(accounts.run, "status")
+        until(lambda: bool(watch.execute(waiting).fetchall()), 40, "status waits for a row")
+        watch.execute(f"SELECT pg_terminate_backend(pid) FROM ({waiting}) AS them")
+        ended = status.result(40)
+    database.rollback()
+    assert ended.code == 3
+    assert ended.err.startswith("error: PostgreSQL: ")
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_status_tells_the_rest_when_redis_is_away(accounts: Product) -> None:
+    ended = accounts.run("status", LEADGAUGE_REDIS_URL="redis://:geheim@localhost:1/0")
+    assert ended.code == 3
+    assert "People" in ended.out
+    assert ended.err.startswith("error: Redis: does not answer: ")
+    assert "correct LEADGAUGE_REDIS_URL" in ended.err
