@@ -35,6 +35,8 @@ class SecretRef(BaseModel):
             value = self.file.read_text(encoding="utf-8").removesuffix("\n")
         except OSError as problem:
             raise LookupError(f"the secret's file {self.file} cannot be read: {problem.strerror}") from problem
+        except UnicodeDecodeError as problem:
+            raise LookupError(f"the secret's file {self.file} is not UTF-8 text") from problem
         if not value:
             raise LookupError(f"the secret's file {self.file} is empty")
         return value

@@ -119,8 +119,6 @@ class Settings(BaseSettings):
                         ref.read()
                     except LookupError as problem:
                         wrong.append(f"{source.name}, `sources.{i}.auth.{name}`: {problem}")
-                    except UnicodeDecodeError:
-                        wrong.append(f"{source.name}, `sources.{i}.auth.{name}`: {ref.file} is not UTF-8 text")
         if wrong:
             raise ConfigurationError("\n".join(wrong))
 

@@ -13,7 +13,7 @@ _ENDINGS = ((Kind.DELETED, 0.006), (Kind.PURGED, 0.003), (Kind.ERASED, 0.002))
 """Share of people whose records end so within the history."""
 
 MOST_ERASED = 20
-"""An erasure searches every log of the portal for the address, so large worlds have no more of them than small ones."""
+"""Erasures are rare requests: a large world has no more of them than a small one."""
 
 
 def incidents(people: Sequence[Person], moments: Sequence[Moment], now: datetime, dice: random.Random) -> list[Moment]:

@@ -57,6 +57,8 @@ def demo(
         _step("schema, policy and rules", lambda: prepare(process))
         with Group(ROLES, log=home / "workers.log") as group:
             well = _first_pass(process, group, home)
+            if group.stopped:
+                raise typer.Exit(Exit.INTERRUPTED)
             _summary(process, practice, time.monotonic() - started)
             if well and not once:
                 _live(process, practice, group)
@@ -119,7 +121,7 @@ def _first_pass(process: Process, group: Group, home: Path) -> bool:
         state = watch.progress(connection, process.settings.goal, milestones, process.now())
     for problem in state.problems:
         error(str(problem))
-    if not state.finished:
+    if not state.finished and not group.stopped:
         error(f"the first pass did not finish; the workers' log is {home / 'workers.log'}")
     return state.finished and not state.problems
 

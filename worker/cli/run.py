@@ -135,6 +135,11 @@ class Group:
     def _stop(self, signum: int, frame: FrameType | None) -> None:
         self._stopping = True
 
+    @property
+    def stopped(self) -> bool:
+        """A signal has asked for the end."""
+        return self._stopping
+
     def wait(self, tick: Callable[[], bool] = lambda: True) -> None:
         """Watch the children until a signal comes or `tick` (called twice a second) says False."""
         while not self._stopping and tick():

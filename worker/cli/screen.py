@@ -28,6 +28,7 @@ class Exit(IntEnum):
     WRONG = 2
     UNAVAILABLE = 3
     BUG = 70
+    INTERRUPTED = 130
 
 
 def emit(value: Any) -> None:
