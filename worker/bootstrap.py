@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -140,8 +141,10 @@ class Process:
         return True
 
     def pace(self, source: str, every: timedelta) -> timedelta:
-        """How often the day's calls let each stream of a source be read, if that is less often than `every`."""
-        return self._gate.pace(source, every, len(self.crm(source).streams))
+        """How often the day's calls let a stream be read that asks for `every`: the others' looks in that time count
+        too, each as often as it asks itself."""
+        looks = sum(every / stream.every for stream in self.crm(source).streams)
+        return self._gate.pace(source, every, math.ceil(looks))
 
     def spent(self, source: str) -> Quota | None:
         """What the CRM last told of the day's calls, everyone's included; None before it told any."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import structlog
 
 from worker.app import app
@@ -37,7 +39,7 @@ def pull(source: str, stream: str) -> None:
     spec = next((s for s in crm.streams if s.name == stream), None)
     if spec is None:  # left out by the configuration since the row was made
         return
-    result = read(process.holder, crm, spec, every=process.pace(source, spec.every))
+    result = read(process.holder, crm, spec, pace=partial(process.pace, source))
     if result is None:
         return
     log.info("pulled", action="pull", source=source, stream=stream, pages=result.pages, seen=result.seen,

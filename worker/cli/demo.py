@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from connectors.records import RecordRef, ScoreField, Value
@@ -154,16 +156,15 @@ def _summary(process: Process, practice: Practice, seconds: float) -> None:
     for source, (intended, verified) in closed.items():
         out.print(f"[bold]Writes to {source}[/]: {verified:,} of {intended:,} verified by reading them back")
     out.print()
-    table(
-        "Five leads to call now",
-        ("score", "reasons, as the rep reads them", "record"),
-        ((row.score, row.reasons, practice.page(row.source, row.object, row.key)) for row in best),
-        right=[0],
-        text=[1],
-    )
+    out.print("[bold]Five leads to call now[/], with the reasons that the rep reads")
+    for row in best:
+        out.print(
+            f"  [bold]{row.score}[/] {row.bucket}  {practice.page(row.source, row.object, row.key)}", soft_wrap=True
+        )
+        out.print(Padding(escape(row.reasons or ""), (0, 0, 0, 6)), style="dim")
     out.print()
-    out.print(f"What a rep sees:  {practice.url('salesforce')}  {practice.url('hubspot')}")
-    out.print(f"  (certificates are signed by {practice.authority}; your browser will ask)")
+    out.print(f"What a rep sees:  {practice.url('salesforce')}  {practice.url('hubspot')}", soft_wrap=True)
+    out.print(f"  (certificates are signed by {practice.authority}; your browser will ask)", soft_wrap=True)
     out.print("What an operator sees:  .venv/bin/leadgauge status   and   .venv/bin/leadgauge explain RECORD")
 
 
@@ -184,7 +185,8 @@ def _live(process: Process, practice: Practice, group: Group) -> None:
             for row in watch.verified_since(connection, seen):
                 seen = row.closed_at
                 record = f"{row.source}/{row.object}/{row.key}"
-                out.print(f"  {seen:%H:%M:%S}  [bold]{row.score:>3}[/] {row.bucket:<8} {record}  [dim]{row.reasons}[/]")
+                said = escape(row.reasons or "")
+                out.print(f"  {seen:%H:%M:%S}  [bold]{row.score or '-':>3}[/] {row.bucket:<8} {record}  [dim]{said}[/]")
         return True
 
     group.wait(tick)

@@ -117,7 +117,8 @@ def _show(report: dict[str, Any], process: Process) -> None:
     for source, spent in report["quota"].items():
         told = "not told yet"
         if spent:
-            told = f"{spent['used']:,} of {spent['limit']:,} calls of the day, {spent['own']:,} of them ours"
+            ours = min(spent["own"], spent["used"])  # the CRM's own count may lag behind ours
+            told = f"{spent['used']:,} of {spent['limit']:,} calls of the day, {ours:,} of them ours"
         if spent and spent["parked"]:
             told += f"; {', '.join(spent['parked'])} wait until {local(spent['resumes_at'])}"
         out.print(f"[bold]Quota[/]   {source}: {told}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -28,15 +29,15 @@ class Pulled:
     problem: CrmError | None = None
 
 
-def pull(
-    holder: Holder, crm: Crm, stream: Stream, *, every: timedelta | None = None, force: bool = False
-) -> Pulled | None:
-    """Read a stream that is due (any, with `force`). None: somebody else has it, or it is not due. Safe to repeat.
+Pace = Callable[[timedelta], timedelta]
+"""How often the API budget lets a stream be looked at that asks for so often."""
 
-    `every`: how often the API budget lets this stream be looked at, where that is less often than it asks for.
-    """
+
+def pull(
+    holder: Holder, crm: Crm, stream: Stream, *, pace: Pace = lambda every: every, force: bool = False
+) -> Pulled | None:
+    """Read a stream that is due (any, with `force`). None: somebody else has it, or it is not due. Safe to repeat."""
     result = Pulled()
-    pace = max(stream.every, every or stream.every)
 
     def task(lease: Lease) -> Next:
         started = holder.clock()
@@ -48,9 +49,10 @@ def pull(
         if (completed or not complete) and Tier.FAST in stream.tiers:
             _read(holder, crm, lease, Tier.FAST, started + SLICE, result)
         now = holder.clock()
+        every = pace(stream.every)
         return Next(
-            due_at=now + pace if result.drained else now,
-            complete_due_at=now + max(COMPLETE_EVERY, pace) if completed else None,
+            due_at=now + every if result.drained else now,
+            complete_due_at=now + max(COMPLETE_EVERY, every) if completed else None,
             complete_at=started if completed else None,
         )
 
