@@ -13,6 +13,7 @@ from connectors.files.mapping import Table
 from connectors.files.source import Line, Place
 
 LONGEST_LINE = 1024 * 1024
+LONGEST_CELL = 128 * 1024
 """Characters. More without a line break is no CSV, and would be held in memory."""
 _MARKS = ((BOM_UTF8, "utf-8"), (BOM_UTF16_LE, "utf-16-le"), (BOM_UTF16_BE, "utf-16-be"))
 _SEPARATORS = (",", ";", "\t", "|")
@@ -81,6 +82,7 @@ class TextSource:
             reached = [place.at, place.row]
             records = csv.reader(self._measured(text, reached), delimiter=separator, quotechar=self._quote, strict=True)
             while True:
+                csv.field_size_limit(LONGEST_CELL)  # holds for the whole process, so others may have set it since
                 try:
                     cells = next(records)
                 except StopIteration:
