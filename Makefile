@@ -43,7 +43,7 @@ format: $(VENV)/dev.stamp ## rewrite what ruff can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/dev.stamp ## the benchmarks against their goals; ONLY=name runs one
+bench: $(VENV)/bench.stamp ## the benchmarks against their goals; ONLY=name runs one
 	$(BIN)/python -m benchmarks $(ONLY)
 
 lock: ## resolve the locks again; UPGRADE=--upgrade takes newer versions
@@ -51,6 +51,7 @@ lock: ## resolve the locks again; UPGRADE=--upgrade takes newer versions
 	$(COMPILE) --all-extras --output-file requirements-dev.lock
 	$(COMPILE) --extra embedded --extra sandbox --constraint requirements-dev.lock --output-file requirements.lock
 	$(COMPILE) --constraint requirements-dev.lock --output-file requirements-prod.lock
+	$(COMPILE) --all-extras --group rivals --constraint requirements-dev.lock --output-file requirements-bench.lock
 
 clean: ## stop the embedded servers and delete the environment and all caches; data in .leadgauge stay
 	@if test -x $(BIN)/leadgauge && test -d .leadgauge; then $(BIN)/leadgauge down; fi
@@ -77,3 +78,4 @@ $(VENV)/%.stamp: $(VENV)/pyvenv.cfg pyproject.toml
 
 $(VENV)/demo.stamp: requirements.lock
 $(VENV)/dev.stamp: requirements-dev.lock
+$(VENV)/bench.stamp: requirements-bench.lock

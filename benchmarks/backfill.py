@@ -47,18 +47,20 @@ UPSERTS = {
             INSERT INTO subject (source, object, key) SELECT 'bare', 'Lead', id FROM staging
             ON CONFLICT (source, object, key) DO UPDATE SET key = excluded.key RETURNING id, key
         )
-        INSERT INTO record (subject_id, kind, email, name, attributes, created_at, modified_at, known_at)
+        INSERT INTO record (subject_id, kind, email, name, attributes, created_at, modified_at, observed_at,
+                            since)
         SELECT l.id, 'person', s.email, s.firstname || ' ' || s.lastname,
                jsonb_build_object('company', s.company, 'title', s.title, 'industry', s.industry,
                                   'employees', s.numberofemployees, 'country', s.country, 'lead_source', s.leadsource),
-               s.createddate::timestamptz, s.systemmodstamp::timestamptz, s.systemmodstamp::timestamptz
+               s.createddate::timestamptz, s.systemmodstamp::timestamptz, s.systemmodstamp::timestamptz,
+               s.systemmodstamp::timestamptz
         FROM staging s JOIN loaded l ON l.key = s.id
         ON CONFLICT (subject_id) DO UPDATE SET attributes = excluded.attributes, modified_at = excluded.modified_at
         """,
     "Task": """
-        INSERT INTO activity (subject_id, source, object, key, kind, detail, occurred_at, known_at)
+        INSERT INTO activity (subject_id, source, object, key, kind, detail, occurred_at, known_at, observed_at)
         SELECT l.id, 'bare', 'Task', s.id, 'sales_call', s.subject, s.createddate::timestamptz,
-               s.systemmodstamp::timestamptz
+               s.systemmodstamp::timestamptz, s.systemmodstamp::timestamptz
         FROM staging s JOIN subject l ON (l.source, l.object, l.key) = ('bare', 'Lead', s.whoid)
         ON CONFLICT (source, object, key, subject_id) WHERE retracted_at IS NULL
         DO UPDATE SET kind = excluded.kind, detail = excluded.detail, occurred_at = excluded.occurred_at
@@ -70,7 +72,7 @@ def run() -> Figure:
     """Serve, download bare, load bare; then ours; then ours killed and resumed."""
     home = Path(tempfile.mkdtemp(prefix="leadgauge-bench-"))
     try:
-        with _served(home / "org") as told:
+        with served(home / "org", PEOPLE, ACTIVITIES) as told:
             download = _download(told, home)
             copied = _load(home)
             ours = _pull(told, home, "whole")
@@ -103,9 +105,10 @@ def run() -> Figure:
 
 
 @contextmanager
-def _served(directory: Path) -> Iterator[dict[str, str]]:
+def served(directory: Path, people: int, activities: int) -> Iterator[dict[str, str]]:
+    """A practice org of this size in a process of its own: its address, CA and credentials."""
     directory.mkdir()
-    command = [sys.executable, "-m", "benchmarks._org", str(directory), str(PEOPLE), str(ACTIVITIES)]
+    command = [sys.executable, "-m", "benchmarks._org", str(directory), str(people), str(activities)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while not (directory / "org.json").exists():
@@ -138,7 +141,7 @@ def _made(directory: Path) -> Path:
 
 def _load(home: Path) -> float:
     """One COPY and one upsert for each object, into an empty database of our schema."""
-    engine = connect(_database(home, "bare"))
+    engine = connect(database(home, "bare"))
     upgrade(engine)
     with psycopg.connect(libpq(engine)) as connection:
         began = time.perf_counter()
@@ -160,24 +163,25 @@ def _load(home: Path) -> float:
     return seconds
 
 
-def _database(home: Path, name: str) -> str:
+def database(home: Path, name: str) -> str:
+    """The address of a new, empty database."""
     addresses = embedded.start(home / "servers")
     with psycopg.connect(addresses.libpq_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return addresses.database_url.replace("/leadgauge?", f"/{name}?", 1)
 
 
-def _pull(told: dict[str, str], home: Path, database: str) -> dict[str, Any]:
+def _pull(told: dict[str, str], home: Path, name: str) -> dict[str, Any]:
     """The product's own first load, in a process whose memory is its own."""
-    process = _start(told, home, database, _database(home, database))
+    process = _start(told, home, name, database(home, name))
     said, _ = process.communicate()
     assert process.returncode == 0, said
     return dict(json.loads(said.splitlines()[-1]))
 
 
-def _start(told: dict[str, str], home: Path, name: str, database: str) -> subprocess.Popen[str]:
-    addresses = embedded.start(home / "servers")
-    source = {
+def source(told: dict[str, str]) -> dict[str, Any]:
+    """The practice org as the configuration names it, without limits."""
+    return {
         "kind": "salesforce",
         "name": "large",
         "login_url": told["url"],
@@ -191,11 +195,15 @@ def _start(told: dict[str, str], home: Path, name: str, database: str) -> subpro
             "consumer_secret": {"env": "BENCH_SECRET"},
         },
     }
+
+
+def _start(told: dict[str, str], home: Path, name: str, url: str) -> subprocess.Popen[str]:
+    addresses = embedded.start(home / "servers")
     config = home / f"{name}.yaml"
-    config.write_text(yaml.safe_dump({"home": str(home / "servers"), "sources": [source]}))
+    config.write_text(yaml.safe_dump({"home": str(home / "servers"), "sources": [source(told)]}))
     environment = os.environ | {
         "LEADGAUGE_CONFIG": str(config),
-        "LEADGAUGE_DATABASE_URL": database,
+        "LEADGAUGE_DATABASE_URL": url,
         "LEADGAUGE_REDIS_URL": addresses.redis_url,
         "BENCH_SECRET": told["secret"],
     }
@@ -205,7 +213,7 @@ def _start(told: dict[str, str], home: Path, name: str, database: str) -> subpro
 
 def _killed_and_resumed(told: dict[str, str], home: Path, seconds: float) -> dict[str, int]:
     """Kill the load at a random moment; what is read again when it goes on."""
-    url = _database(home, "killed")
+    url = database(home, "killed")
     process = _start(told, home, "killed", url)
     time.sleep(seconds * random.uniform(0.4, 0.7))
     process.kill()

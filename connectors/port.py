@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,6 +24,14 @@ from connectors.records import (
 
 Cursor = Mapping[str, Any]
 """Where a stream stands: JSON, written and read by the connector alone."""
+
+
+Note = Callable[[Cursor], None]
+"""Stores a parcel: JSON that names work which goes on at the CRM. Whatever it raises stops the push."""
+
+
+def unnoted(parcel: Cursor) -> None:
+    """For a caller that asks for no more records in a push than are answered at once."""
 
 
 class Tier(StrEnum):
@@ -71,11 +79,15 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """One page of the rows that an object has now, by reference and in no order. `done`: there are no more."""
+    """One page of the rows that an object has now, by reference and in no order. `done`: there are no more.
+
+    `stamps`, in the order of `refs`, are those that `pull` brings as `modified_at`; none where the CRM has none.
+    """
 
     refs: Sequence[RecordRef]
     cursor: Cursor
     done: bool
+    stamps: Sequence[datetime] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +103,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The CRM's daily allowance as it was last told to us. Calls, not records; everyone's, and `own` of them ours.
-
-    `parked` are the lanes that wait for the day to go on, the first of them until `resumes_at`.
-    """
+    """The CRM's daily allowance as it was last told to us. Calls, not records; everyone's."""
 
     used: int
     limit: int
-    own: int = 0
-    resumes_at: datetime | None = None
-    parked: tuple[str, ...] = ()
 
 
 class Crm(Protocol):
@@ -121,9 +127,8 @@ class Crm(Protocol):
     def writable(self) -> frozenset[ScoreField]:
         """The score fields that are mapped to a field of this CRM."""
 
-    @property
-    def push_size(self) -> int:
-        """Records that one push may carry."""
+    def push_size(self, waiting: int) -> int:
+        """Records that one push may carry when so many wait to be written: more where the CRM takes many at once."""
 
     def check(self) -> Sequence[Problem]:
         """Look at credentials, objects, fields and permissions; returns all problems, never raises for one of them."""
@@ -134,6 +139,10 @@ class Crm(Protocol):
         Safe to repeat. Rows at a boundary may come twice, never zero times. Raises `Transient`, `QuotaExhausted`,
         `AuthFailed`, `Misconfigured`, `ProtocolViolation`.
         """
+
+    def size(self, stream: str) -> int | None:
+        """About how many rows a first read of the stream brings, to tell when it will be through; at most one call, in
+        the lane of backfills. None where the CRM cannot say."""
 
     @property
     def objects(self) -> Sequence[str]:
@@ -147,11 +156,19 @@ class Crm(Protocol):
         """Read rows of one object by reference, as `pull` would bring them (`done`, no cursor to store); those that are
         gone come as deletions."""
 
-    def push(self, writes: Sequence[FieldWrite]) -> Sequence[WriteResult]:
-        """Set score fields, at most `push_size` records, one result per write and in their order.
+    def push(self, writes: Sequence[FieldWrite], note: Note = unnoted) -> Sequence[WriteResult]:
+        """Set score fields, as many records as `push_size` says at most, one result per write and in their order.
 
         Safe to repeat: values are set, never added. Raises when the call as a whole failed; then any part of it may
-        have been written.
+        have been written. Where the CRM goes on by itself, `note` is called with the parcel before anything is sent and
+        the results are `UNRESOLVED`: nothing else is to be pushed until `collect` has come to an end.
+        """
+
+    def collect(self, parcel: Cursor, refs: Sequence[RecordRef]) -> Sequence[WriteResult] | None:
+        """What became of the records of a parcel, in the order of `refs`; None while the CRM is still at it.
+
+        Any process may ask, again and again, for some seconds each time. What was never begun is called off, what takes
+        too long too; then some records are `UNRESOLVED`.
         """
 
     def read_back(self, refs: Sequence[RecordRef]) -> Mapping[RecordRef, Mapping[ScoreField, Value]]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, Protocol, TypeVar
 
 from redis import Redis
@@ -22,7 +23,6 @@ from redis.exceptions import RedisError
 from connectors.allowance import DAY, HOUR, Allowance
 from connectors.counters import ENTER
 from connectors.errors import QuotaExhausted, Transient
-from connectors.port import Quota
 
 T = TypeVar("T")
 
@@ -41,6 +41,18 @@ DEFAULT_SHARES: Mapping[Lane, float] = {Lane.INBOUND: 0.8, Lane.WRITE: 0.78, Lan
 
 DEFAULT_OWN = 0.25
 """How much of the account's day we use at most: the rest is for people and for other apps."""
+
+
+def ordered(shares: Mapping[Lane, float]) -> Mapping[Lane, float]:
+    """`shares`, if they let the lanes stop in their order. Raises `ValueError` otherwise."""
+    for lane, later in pairwise(Lane):
+        if shares[later] > shares[lane]:
+            raise ValueError(
+                f"{later} ({shares[later]:g}) must not have more of the day than {lane} ({shares[lane]:g}): the lanes"
+                f" stop in the order {', '.join(reversed(Lane))}"
+            )
+    return shares
+
 
 ROOM: Mapping[Lane, float] = {Lane.INBOUND: 1, Lane.WRITE: 1, Lane.REFRESH: 0.9, Lane.BACKFILL: 0.75}
 """How full of our calls a short window may be when a lane calls, so that a backfill never keeps a new lead waiting."""
@@ -70,6 +82,32 @@ class Budget:
     def own_share(self, lane: Lane) -> float:
         """How much of the day may have gone to us when a lane calls."""
         return self.own * self.shares[lane] / max(self.shares.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """What a lane may still call today, by everyone's use and by ours; `parked_until` once it was refused a call."""
+
+    lane: str
+    left: int
+    parked_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An account's day in calls: everyone's `used` of `limit`, `own` of them ours of at most `own_limit`.
+
+    We stop `reserve` calls before the limit, whoever made the others: they are for people. `ends` is None where the day
+    is the last 24 hours. `lots` are in the order in which the lanes go on longest.
+    """
+
+    limit: int
+    used: int
+    own: int
+    own_limit: int
+    reserve: int
+    ends: datetime | None
+    lots: tuple[Lot, ...]
 
 
 class Gate(Protocol):
@@ -195,7 +233,7 @@ class RedisGate:
         if self._reached(lambda: self._redis.hset(self._account(source), f"limit:{bucket}", str(limit))) is not None:
             self._narrowed[source, bucket] = limit
 
-    def spent(self, source: str) -> Quota | None:
+    def standing(self, source: str) -> Standing | None:
         """The account's day as any process last heard of it; None when nobody has, or Redis cannot tell."""
         try:
             day = self._day(source)
@@ -204,10 +242,19 @@ class RedisGate:
             return None
         if day is None:
             return None
-        until = {lane: _instant(int(at)) for lane, at in zip(Lane, waits, strict=True) if at}
-        parked = {lane: at for lane, at in until.items() if at > day.now}
-        return Quota(
-            day.used, day.limit, day.own, min(parked.values(), default=None), tuple(lane.value for lane in parked)
+        budget = self._budgets[source]
+        until = [_instant(int(at)) if at else None for at in waits]
+        lots = [
+            Lot(
+                lane.value,
+                day.left(budget.shares[lane], budget.own_share(lane)),
+                at if at is not None and at > day.now else None,
+            )
+            for lane, at in zip(Lane, until, strict=True)
+        ]
+        reserve = day.limit - math.floor(day.limit * max(budget.shares.values()))
+        return Standing(
+            day.limit, day.used, day.own, math.floor(day.limit * budget.own), reserve, day.ends, tuple(lots)
         )
 
     def pace(self, source: str, every: timedelta, streams: int) -> timedelta:

@@ -224,6 +224,7 @@ class WriteOutcome(StrEnum):
     MOVED = "moved"  # the record lives on as `moved_to` (merged or converted)
     GONE = "gone"  # deleted, or no longer visible
     REFUSED = "refused"  # cannot succeed until a person changes something
+    UNRESOLVED = "unresolved"  # under way, or nobody can tell: only a read-back shows it
 
 
 @dataclass(frozen=True, slots=True)

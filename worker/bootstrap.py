@@ -19,26 +19,32 @@ from redis.retry import Retry
 from sqlalchemy import Connection, Engine
 
 from connectors.catalog import open_crm
-from connectors.port import Crm, Page, Quota
-from connectors.quota import RedisGate
+from connectors.port import Crm, Page
+from connectors.quota import RedisGate, Standing
 from connectors.records import Deletion, ScoreField
 from connectors.tokens import RedisTokens
 from worker import embedded
 from worker.lease import Holder
 from worker.lifecycle import policy as policies
+from worker.lifecycle.policy import Policy
 from worker.settings import ConfigurationError, Settings
-from worker.store import database, migrate, revisions
+from worker.store import database, migrate, models, revisions
 from worker.store.people import Scale
 from worker.store.revisions import Revision
+from worker.store.streams import Load
 from worker.sync.apply import apply
 from worker.sync.plan import register
+from worker.training.refusal import ModelRefused
 
 if TYPE_CHECKING:
     import adbc_driver_postgresql.dbapi as adbc
 
     from connectors.transport import Exchange
-    from worker.rescoring.batch import Basis
+    from worker.features.catalogue import Catalogue
+    from worker.features.features import Features
+    from worker.rescoring.basis import Basis, Trained
     from worker.scoring.rules import Ruleset
+    from worker.training.shop import Shop
 
 
 class NotReady(Exception):
@@ -61,6 +67,8 @@ class Process:
         self.settings = settings
         self._crms: dict[str, Crm] = {}
         self._basis: Basis | None = None
+        self._watching: tuple[int, ...] = ()
+        self._models: dict[tuple[str, int], Trained] = {}
 
     def now(self) -> datetime:
         """The clock: the wall's, or the one that the settings hold."""
@@ -96,7 +104,7 @@ class Process:
     @cached_property
     def arrow(self) -> adbc.Connection:
         """PostgreSQL again, for reading columns."""
-        from worker.store.facts import open_arrow
+        from worker.store.arrow import open_arrow
 
         return open_arrow(database.libpq(self.engine))
 
@@ -146,9 +154,19 @@ class Process:
         looks = sum(every / stream.every for stream in self.crm(source).streams)
         return self._gate.pace(source, every, math.ceil(looks))
 
-    def spent(self, source: str) -> Quota | None:
-        """What the CRM last told of the day's calls, everyone's included; None before it told any."""
-        return self._gate.spent(source)
+    def standing(self, source: str) -> Standing | None:
+        """The day's calls as the CRM last told them, everyone's included; None before it told any."""
+        return self._gate.standing(source)
+
+    def forecast(self, load: Load) -> datetime | None:
+        """When a first read will be through: at the pace it had, and not before the day's calls allow it. None while
+        its size is not known, or it has brought nothing yet."""
+        now = self.now()
+        if load.left is None or not load.rows or now <= load.began_at:
+            return None
+        at_its_pace = now + (now - load.began_at) * (load.left / load.rows)
+        in_calls = self._gate.forecast(load.source, load.left, max(1, load.rows // load.pages))
+        return max(at_its_pace, in_calls or at_its_pace)
 
     def crm(self, source: str) -> Crm:
         """The connector of a source, opened once a process. Raises `ConfigurationError` for an unknown one."""
@@ -188,41 +206,124 @@ class Process:
         rules, policy = (revisions.current(connection, table, self.settings.goal) for table in ("rules", "policy"))
         if rules is None or policy is None:
             raise NotReady("the database holds no rules or no policy yet: run `leadgauge migrate`")
-        return Scale(self.settings.goal, rules.revision, policy.revision)
+        champions, _ = models.champions(connection, self.settings.goal)
+        return Scale(self.settings.goal, rules.revision, policy.revision, champions)
+
+    def policy(self, connection: Connection, goal: str | None = None) -> Policy:
+        """The policy in force for a goal (the primary one). Raises `NotReady`."""
+        current = revisions.current(connection, "policy", goal or self.settings.goal)
+        if current is None:
+            raise NotReady(f"goal {goal or self.settings.goal} has no policy yet: run `leadgauge migrate`")
+        return policies.parse(current.body)
 
     def basis(self) -> Basis:
-        """What people are scored by now; parsed again only when a revision was published. Raises `NotReady`."""
+        """What people are scored by now; made again only when a revision was published or a challenger came or went.
+
+        Raises `NotReady`, and `ModelRefused` for a champion that cannot be used: nobody is scored by anything else.
+        """
         with self.engine.connect() as connection:
             scale = self.scale(connection)
-        if self._basis is None or self._basis.scale != scale:
-            self._basis = self.basis_of(scale)
+            watching = tuple(models.shadowing(connection, scale.goal))
+        if self._basis is None or (self._basis.scale, self._watching) != (scale, watching):
+            challengers = [trained for number in watching if (trained := self._challenger(scale.goal, number))]
+            self._basis = self.basis_of(scale, challengers)
+            self._watching = watching
         return self._basis
 
-    def basis_of(self, scale: Scale) -> Basis:
-        """What people were scored by under these revisions."""
-        from worker.rescoring.batch import Basis
+    def basis_of(self, scale: Scale, challengers: Sequence[Trained] = ()) -> Basis:
+        """What people were scored by under these revisions. Raises `ModelRefused`."""
+        from worker.rescoring.basis import Basis
 
         with self.engine.connect() as connection:
             rules = revisions.get(connection, "rules", scale.goal, scale.rules)
             policy = revisions.get(connection, "policy", scale.goal, scale.policy)
+            _, roster = models.champions(connection, scale.goal, scale.champions)
         assert rules is not None, "revisions are never deleted"
         assert policy is not None, "revisions are never deleted"
         ruleset = self.read_rules(rules.body, f"rules revision {scale.rules}")
-        return Basis(scale, ruleset, policies.parse(policy.body))
+        champions = {segment: self.model(scale.goal, number) for segment, number in roster.items()}
+        _, goal = self.settings.goal_named(scale.goal)
+        used = [feature.name for its in (*champions.values(), *challengers) for feature in its.model.features]
+        features = self.features.only(dict.fromkeys(used)) if champions or challengers else None
+        return Basis(
+            scale, ruleset, policies.parse(policy.body), champions, challengers, goal.segment, features,
+        )  # fmt: skip
 
-    def read_rules(self, text: str, file: str) -> Ruleset:
-        """Rules over the shipped and the configured attributes. Raises `RulesError`; `file` is for its text."""
+    def model(self, goal: str, number: int) -> Trained:
+        """A registered model, checked and loaded once a process. Raises `ModelRefused`, and says so in its history."""
+        from worker.rescoring.basis import Trained
+        from worker.training.artefact import check_features, unpack
+
+        if (goal, number) not in self._models:
+            what = f"model {number} of goal {goal}"
+            with self.engine.connect() as connection:
+                artefact = models.stored(connection, goal, number)
+            if artefact is None:
+                raise ModelRefused(f"there is no {what}; `leadgauge model list` names those there are")
+            try:
+                model = unpack(artefact, self.model_key, what)
+                check_features(model, {feature.name: feature for feature in self.features}, what)
+            except ModelRefused as problem:
+                with self.engine.begin() as connection:
+                    models.record_unusable(connection, goal, number, str(problem), self.now())
+                raise
+            self._models[goal, number] = Trained(number, model)
+        return self._models[goal, number]
+
+    def _challenger(self, goal: str, number: int) -> Trained | None:
+        """None for one that cannot be used, which its history tells: whoever only watches stops nobody."""
+        try:
+            return self.model(goal, number)
+        except ModelRefused:
+            return None
+
+    @cached_property
+    def features(self) -> Features:
+        """All that models may learn from: the shipped features, and the configured attributes that are declared so."""
+        from worker.features.features import Features
+
+        return Features.of(self.catalogue, bots_count=not self.settings.filter_bots)
+
+    def shop(self, name: str, overrides: Mapping[str, str]) -> Shop:
+        """What a training of a goal works with. Raises `ConfigurationError` for a goal that cannot be read."""
+        from worker.store import labels
+        from worker.training.shop import Shop
+
+        name, goal = self.settings.goal_named(name)
+        goal.check(name, self.catalogue.attributes)
+        with self.engine.connect() as connection:
+            until, _ = labels.known_until(connection, self.sources, self.now())
+        return Shop(
+            self.engine, self.arrow, name, goal, self.features, lambda number: self.model(name, number).model,
+            self.now, until, self.model_key, overrides,
+        )  # fmt: skip
+
+    @property
+    def model_key(self) -> str | None:
+        """What seals models; kept outside the database."""
+        return self.settings.model_key.get_secret_value() if self.settings.model_key else None
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The shipped and the configured attributes. Raises `ConfigurationError` for a name that cannot be one."""
         from worker.features.catalogue import Attribute, AttributeType, Catalogue
-        from worker.scoring.rules import load
 
         custom = {
-            name: Attribute(AttributeType(its.type), its.label or name)
+            name: Attribute(
+                AttributeType(its.type), its.label or name, cause=its.cause, stable=its.stable, feature=its.feature
+            )
             for name, its in self.settings.attributes.items()
         }
         try:
-            catalogue = Catalogue.shipped().extended(custom)
+            return Catalogue.shipped().extended(custom)
         except ValueError as problem:
             raise ConfigurationError(f"attributes: {problem}") from None
+
+    def read_rules(self, text: str, file: str) -> Ruleset:
+        """Rules over the shipped and the configured attributes. Raises `RulesError`; `file` is for its text."""
+        from worker.scoring.rules import load
+
+        catalogue = self.catalogue
         for source in self.settings.sources:
             mapped: Mapping[str, object] = getattr(source, "attributes", {})
             if unknown := sorted(mapped.keys() - catalogue.attributes.keys()):
@@ -245,15 +346,16 @@ class Process:
             raise ConfigurationError(f"`rules_file` names {path}, which cannot be read: {what}") from None
         self.read_rules(body, str(path or "the shipped rules"))
         first: Mapping[str, object] = {"policy": policies.Policy().model_dump(mode="json"), "rules": body}
-        for table, content in first.items():
-            with self.engine.begin() as connection:
-                if revisions.current(connection, table, self.settings.goal) is None:
-                    self._publish_first(connection, table, content)
+        for goal in {self.settings.goal, *self.settings.goals}:
+            for table, content in first.items():
+                with self.engine.begin() as connection:
+                    if revisions.current(connection, table, goal) is None:
+                        self._publish_first(connection, table, goal, content)
 
-    def _publish_first(self, connection: Connection, table: str, content: object) -> Revision | None:
+    def _publish_first(self, connection: Connection, table: str, goal: str, content: object) -> Revision | None:
         try:
             return revisions.publish(
-                connection, table, self.settings.goal, content, after=0, author="leadgauge", comment="shipped default",
+                connection, table, goal, content, after=0, author="leadgauge", comment="shipped default",
                 now=self.now(),
             )  # fmt: skip
         except revisions.EditConflict:  # two processes migrate at once; either one's is the same

@@ -51,11 +51,16 @@ def sync(process: Process, report: Report, unwell: Mapping[str, CrmError] = Mapp
     for source in process.sources:
         if source not in result.problems:
             _push(process, source, result, report)
+    result.unproved = unproved(process)
+    return result
+
+
+def unproved(process: Process) -> int:
+    """How many ledger rows are open or failed."""
     with process.engine.connect() as connection:
         states = ledger.counts(connection)
     bad = {*ledger.OPEN, ledger.State.REFUSED, ledger.State.PARKED, ledger.State.DRIFTED}
-    result.unproved = sum(n for by_state in states.values() for state, n in by_state.items() if state in bad)
-    return result
+    return sum(n for by_state in states.values() for state, n in by_state.items() if state in bad)
 
 
 def _leave(process: Process, source: str, problem: CrmError) -> None:
@@ -98,7 +103,7 @@ def _rescore(process: Process, result: Pass, report: Report) -> None:
 def _push(process: Process, source: str, result: Pass, report: Report) -> None:
     while source not in result.problems:
         pushed = push(process.holder, process.crm(source), timedelta(0), process.forget)
-        if pushed is None or not (pushed.sent or pushed.verified or pushed.problem):
+        if pushed is None or not (pushed.sent or pushed.verified or pushed.under_way or pushed.problem):
             return
         result.sent += pushed.sent
         result.verified += pushed.verified

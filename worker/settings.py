@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -28,7 +37,9 @@ from pydantic_settings import (
 
 from connectors.catalog import SourceSettings
 from connectors.hubspot.settings import HubspotSettings
+from connectors.records import Cause
 from connectors.secret import SecretRef
+from worker.training.goal import Goal
 
 SECRETS = Path("/run/secrets")
 DEMO_FILE = Path(".leadgauge/demo/leadgauge.yaml")
@@ -39,12 +50,19 @@ class ConfigurationError(Exception):
 
 
 class CustomAttribute(BaseModel):
-    """A field of yours that rules may use: map it under the source's `attributes`, and say here what it holds."""
+    """A field of yours that rules may use: map it under the source's `attributes`, and say here what it holds.
+
+    `feature`: models may learn from it. `cause`: who fills it; what sales fills is left out of models of who buys.
+    `stable`: where its past is not known, its first known value is assumed to have held from the beginning.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: Literal["number", "text", "flag", "date"]
     label: str = ""
+    feature: bool = False
+    cause: Cause | None = None
+    stable: bool = False
 
 
 class Settings(BaseSettings):
@@ -60,13 +78,27 @@ class Settings(BaseSettings):
         default=None, description="Redis as Celery spells it, where that differs (unix sockets). Unset: redis_url."
     )
     token_key: SecretStr | None = Field(default=None, description="Fernet key that encrypts CRM tokens kept in Redis.")
+    model_key: SecretStr | None = Field(
+        default=None, description="Seals trained models; unsealed or foreign ones are refused. Any long random text."
+    )
+    training_time: timedelta = Field(
+        default=timedelta(hours=2), gt=timedelta(0), description="How long a training may take before it is ended."
+    )
+    training_memory: int = Field(default=4096, ge=256, description="MiB of memory that a training may take (Linux).")
     sources: tuple[Annotated[SourceSettings, Field(discriminator="kind")], ...] = Field(
         default=(), description="The CRM accounts, any number of each kind."
     )
     attributes: Mapping[str, CustomAttribute] = Field(
         default_factory=dict, description="Attributes beyond the shipped ones, by the name that rules use."
     )
+    filter_bots: bool = Field(
+        default=True, description="Models do not count what mail scanners and crawlers do. Changed: train anew."
+    )
     goal: str = Field(default="default", pattern=r"^[a-z][a-z0-9_]{0,30}$", description="The primary goal's name.")
+    goals: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")], Goal] = Field(
+        default_factory=dict,
+        description="What counts as converted, for whom, within how many days, by name. Unset: a deal won in 90 days.",
+    )
     rules_file: Path | None = Field(default=None, description="Rules published when the database has none yet.")
     partitions: int = Field(default=8, ge=1, le=1024, description="Shares that the people are split in for scoring.")
     plan_every: timedelta = Field(default=timedelta(seconds=10), gt=timedelta(0), description="How often beat plans.")
@@ -108,19 +140,35 @@ class Settings(BaseSettings):
                 )
         return sources
 
-    def read_secrets(self) -> None:
-        """Raises `ConfigurationError` that names every secret of a source that cannot be read: a CRM that is asked
-        with none says something else."""
-        wrong = []
+    def unreadable_secrets(self) -> Mapping[str, str]:
+        """By source, which of its secrets cannot be read and why: a CRM that is asked with none says something else."""
+        wrong: dict[str, str] = {}
         for i, source in enumerate(self.sources):
             for name, ref in getattr(source, "auth", ()):
                 if isinstance(ref, SecretRef):
                     try:
                         ref.read()
                     except LookupError as problem:
-                        wrong.append(f"{source.name}, `sources.{i}.auth.{name}`: {problem}")
-        if wrong:
-            raise ConfigurationError("\n".join(wrong))
+                        what = f"`sources.{i}.auth.{name}`: {problem}"
+                        wrong[source.name] = "; ".join(filter(None, (wrong.get(source.name), what)))
+        return wrong
+
+    @field_validator("goals")
+    @classmethod
+    def _primary_goal(cls, goals: Mapping[str, Goal], given: ValidationInfo) -> Mapping[str, Goal]:
+        primary = given.data.get("goal")
+        if goals and primary and primary not in goals:
+            raise ValueError(f"does not define the primary goal {primary!r}; set `goal` to one of {', '.join(goals)}")
+        return goals
+
+    def goal_named(self, name: str | None) -> tuple[str, Goal]:
+        """A goal and its name; without one, the primary goal. Raises `ConfigurationError` for an unknown one."""
+        wanted = name or self.goal
+        if not self.goals and wanted == self.goal:
+            return wanted, Goal()
+        if wanted not in self.goals:
+            raise ConfigurationError(f"no goal is named {wanted!r}; there are: {', '.join(self.goals or (self.goal,))}")
+        return wanted, self.goals[wanted]
 
     @field_validator("broker_url")
     @classmethod
@@ -129,6 +177,13 @@ class Settings(BaseSettings):
         if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "redis+socket://")):
             raise ValueError("must start with redis://, rediss:// or redis+socket://")
         return url
+
+    @field_validator("model_key")
+    @classmethod
+    def _long_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key.get_secret_value()) < 32:
+            raise ValueError("is too short to seal anything; make one: openssl rand -hex 32")
+        return key
 
     @field_validator("token_key")
     @classmethod
@@ -211,6 +266,8 @@ _PLAIN: Mapping[str, str] = {
     "dict_type": "must be a mapping, as in `name: value`",
     "mapping_type": "must be a mapping, as in `name: value`",
     "tuple_type": "must be a list",
+    "date_from_datetime_parsing": "is no date; write it as in 2026-01-31",
+    "date_type": "is no date; write it as in 2026-01-31",
 }
 """What is wrong by the type of the validation error, where its own text speaks to programmers."""
 
@@ -228,5 +285,9 @@ def _line(error: Mapping[str, Any], path: Path | None) -> str:
 
 def _name(location: tuple[int | str, ...]) -> str:
     """The setting's path as it is written: without the kinds that the validation passed through."""
-    tags = {2, *((4,) if location[3:4] == ("auth",) else ())} if location[:1] == ("sources",) else set()
+    tags: set[int] = set()
+    if location[:1] == ("sources",):
+        tags = {2, *((4,) if location[3:4] == ("auth",) else ())}
+    elif location[:1] == ("goals",) and location[2:3] == ("event",):
+        tags = {3}
     return ".".join(str(part) for i, part in enumerate(location) if i not in tags and part != "[key]")

@@ -50,9 +50,9 @@ class Check:
             yield self._changing(stream)
             return
         reading = opened.reading
-        unmapped = len(opened.source.header) - len(set(opened.positions))
+        unmapped, columns = opened.parts.unmapped
         if unmapped:
-            what = f"{unmapped} of {len(opened.source.header)} columns are not mapped and not read"
+            what = f"{unmapped} of {columns} columns are not mapped and not read"
             yield Problem("columns_ignored", self._where(stream), what, "map those that should count", fatal=False)
         try:
             for line in opened.page(None, ROWS):

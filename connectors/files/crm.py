@@ -5,20 +5,20 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
 
 from connectors.errors import Misconfigured, Transient
 from connectors.files.check import Check
-from connectors.files.facts import LEADS, STREAMS
+from connectors.files.facts import ACCOUNTS, LEADS, STREAMS
 from connectors.files.flaw import Changed, Flaw
 from connectors.files.mapping import Mappings, load
 from connectors.files.output import Output
 from connectors.files.pull import Reader
 from connectors.files.settings import FilesSettings
 from connectors.files.state import State
-from connectors.port import Census, Cursor, Page, Problem, Quota, Stream, Tier
+from connectors.port import Census, Cursor, Note, Page, Problem, Quota, Stream, Tier, unnoted
 from connectors.quota import Gate
 from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteOutcome, WriteResult
 from connectors.tokens import Tokens
@@ -31,9 +31,6 @@ _UNTIL_STILL = timedelta(seconds=5)
 
 class FilesCrm:
     """See `connectors.port.Crm`. Calls cost nothing and there is no quota. Opens nothing before its first method."""
-
-    push_size = PUSH_SIZE
-    objects: Sequence[str] = (LEADS,)
 
     def __init__(self, settings: FilesSettings) -> None:
         self._settings = settings
@@ -49,6 +46,13 @@ class FilesCrm:
         return [Stream(name, self._settings.every, frozenset({Tier.COMPLETE})) for name in STREAMS]
 
     @property
+    def objects(self) -> Sequence[str]:
+        """People, and companies where the mapping has them."""
+        with suppress(Flaw):
+            return _objects(self._mappings)
+        return (LEADS,)
+
+    @property
     def writable(self) -> frozenset[ScoreField]:
         return frozenset(self._settings.mapped)
 
@@ -62,17 +66,29 @@ class FilesCrm:
         with self._told():
             return self._reader.pull(self._mappings, stream, cursor)
 
+    def size(self, stream: str) -> None:
+        """To count a file's rows is to read it."""
+
     def census(self, object: str, cursor: Cursor | None) -> Census:
-        if object != LEADS:
-            raise Misconfigured(self.source, f"there is no object {object!r}; there is {LEADS}")
         with self._told():
-            return self._reader.census(self._mappings, cursor)
+            mappings = self._mappings
+            if object not in _objects(mappings):
+                known = ", ".join(_objects(mappings))
+                raise Misconfigured(self.source, f"there is no object {object!r}; there is {known}")
+            return self._reader.census(mappings, object, cursor)
 
     def fetch(self, refs: Sequence[RecordRef]) -> Page:
         with self._told():
             return self._reader.fetch(self._mappings, refs)
 
-    def push(self, writes: Sequence[FieldWrite]) -> Sequence[WriteResult]:
+    def push_size(self, waiting: int) -> int:
+        return PUSH_SIZE
+
+    def collect(self, parcel: Cursor, refs: Sequence[RecordRef]) -> Sequence[WriteResult]:
+        """A push is whole when it returns, so nothing is known of a parcel."""
+        return [WriteResult(ref, WriteOutcome.UNRESOLVED) for ref in refs]
+
+    def push(self, writes: Sequence[FieldWrite], note: Note = unnoted) -> Sequence[WriteResult]:
         """See `Crm.push`. A person whom the file of people does not hold is gone."""
         if len(writes) > PUSH_SIZE:
             raise ValueError(f"a push carries at most {PUSH_SIZE} records, not {len(writes)}")
@@ -145,6 +161,10 @@ class FilesCrm:
             f"{self._settings.state_file.name} cannot be used ({getattr(problem, 'sqlite_errorname', 'no error code')})"
         )
         return Misconfigured(self.source, f"{what}; make its folder writable, or delete it: all is read anew then")
+
+
+def _objects(mappings: Mappings) -> Sequence[str]:
+    return [name for name in (LEADS, ACCOUNTS) if name in mappings.tables]
 
 
 def open_files(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -13,15 +13,41 @@ from pathlib import Path
 from typing import Any
 
 from connectors.files.flaw import Flaw
-from connectors.files.mapping import ATTRIBUTE_TYPES, Activities, Leads, Mappings, Outcomes, Table
-from connectors.files.source import Line
+from connectors.files.mapping import (
+    ATTRIBUTE_TYPES,
+    Accounts,
+    Activities,
+    AttributeColumn,
+    Described,
+    Erasures,
+    Leads,
+    Mappings,
+    Outcomes,
+    Table,
+)
+from connectors.files.source import Line, stamp
 from connectors.files.values import Unreadable, Values
-from connectors.records import EMAIL, Activity, ActivityKind, LeadRecord, Outcome, OutcomeStatus, RecordRef
+from connectors.records import (
+    EMAIL,
+    AccountRecord,
+    Activity,
+    ActivityKind,
+    Deletion,
+    LeadRecord,
+    Outcome,
+    OutcomeStatus,
+    RecordRef,
+    Value,
+)
 from connectors.records import RecordState as State
 
-LEADS = "leads"
-STREAMS = (LEADS, "activities", "outcomes")
+LEADS, ACCOUNTS, ERASURES = "leads", "accounts", "erasures"
+STREAMS = (LEADS, ACCOUNTS, "activities", "outcomes", ERASURES)
+Locate = Callable[[int], tuple[Path, int]]
+"""From a row's number in a table to its file and its number there."""
 _KINDS = {kind.value: kind for kind in ActivityKind}
+_REMEMBERED = 1000
+"""Texts of an attribute whose meaning is kept: most have few, and reading one is what costs."""
 _MISSING = ("is empty", "every row needs one")
 
 
@@ -30,20 +56,26 @@ class Facts:
     """What rows said."""
 
     leads: list[LeadRecord] = field(default_factory=list)
+    accounts: list[AccountRecord] = field(default_factory=list)
     activities: list[Activity] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    deletions: list[Deletion] = field(default_factory=list)
 
 
 class Reading(ABC):
     """Reads the rows of one table. `left_out` counts, by column, what had to be left out, and where it first was."""
 
-    def __init__(self, source: str, stream: str, path: Path, table: Table, mappings: Mappings) -> None:
+    def __init__(self, source: str, stream: str, locate: Locate, table: Table, mappings: Mappings) -> None:
         self.left_out: Counter[str] = Counter()
         self.first_left_out: dict[str, Flaw] = {}
-        self.source, self.stream, self.path, self.table = source, stream, path, table
+        self.source, self.stream, self.locate, self.table = source, stream, locate, table
         self.values = Values(table, mappings.zone)
         self._columns = table.mapped
         self._positions = {name: position for position, name in enumerate(table.mapped)}
+        columns = table.attributes if isinstance(table, Described) else {}
+        self._attributes: list[tuple[str, AttributeColumn, int, dict[str, Value]]] = [
+            (name, column, self._positions[f"attributes.{name}"], {}) for name, column in columns.items()
+        ]
 
     @abstractmethod
     def add(self, facts: Facts, line: Line, id: str, since: datetime | None) -> None:
@@ -77,8 +109,27 @@ class Reading(ABC):
         raw = self.raw(line, name)
         return None if raw is None else self._read(line, name, raw, read)
 
+    def attributes(self, line: Line) -> dict[str, Value]:
+        """What is known of the table's attributes; a value of another type is left out."""
+        known: dict[str, Value] = {}
+        for name, column, position, seen in self._attributes:
+            cell = line.cells[position]
+            value = seen.get(cell) if isinstance(cell, str) else None
+            if value is None:
+                try:
+                    value = self.values.typed(cell, column.type or ATTRIBUTE_TYPES.get(name))
+                except Unreadable as odd:
+                    self.leave_out(column.column, self.flaw(line, f"attributes.{name}", odd.what, odd.allowed))
+                    continue
+                if isinstance(cell, str) and value is not None and len(seen) < _REMEMBERED:
+                    seen[cell] = value
+            if value is not None:
+                known[name] = value
+        return known
+
     def flaw(self, line: Line, name: str, what: str, allowed: str) -> Flaw:
-        return Flaw(self.path, what, allowed, row=line.place.row, column=self._columns[name])
+        path, row = self.locate(line.place.row)
+        return Flaw(path, what, allowed, row=row, column=self._columns[name])
 
     def leave_out(self, column: str, flaw: Flaw) -> None:
         self.left_out[column] += 1
@@ -99,20 +150,11 @@ class LeadRows(Reading):
     def add(self, facts: Facts, line: Line, id: str, since: datetime | None) -> None:
         created = self.needed(line, "created_at", self.values.instant)
         modified = self.known(line, "modified_at", self.values.instant)
-        attributes = {}
-        for name, column in self.table.attributes.items():
-            try:
-                value = self.values.typed(
-                    self.raw(line, f"attributes.{name}"), column.type or ATTRIBUTE_TYPES.get(name)
-                )
-            except Unreadable as odd:
-                self.leave_out(column.column, self.flaw(line, f"attributes.{name}", odd.what, odd.allowed))
-                continue
-            if value is not None:
-                attributes[name] = value
+        attributes = self.attributes(line)
         if "phone" in self._positions:
             attributes["has_phone"] = self.raw(line, "phone") is not None
         email = self.known(line, "email", self.values.text)
+        account = self.known(line, "account", self.values.key)
         facts.leads.append(
             LeadRecord(
                 ref=self.ref(id),
@@ -121,6 +163,7 @@ class LeadRows(Reading):
                 modified_at=max(filter(None, (modified or created, since))),
                 email=email.lower() if email else None,
                 name=self.known(line, "name", self.values.text),
+                account=RecordRef(self.source, ACCOUNTS, account) if account else None,
                 attributes=attributes,
             )
         )
@@ -130,13 +173,42 @@ class LeadRows(Reading):
         return self.table.states.get(text, State.OPEN) if text is not None else State.OPEN
 
 
+class AccountRows(Reading):
+    """One company a row."""
+
+    table: Accounts
+
+    def add(self, facts: Facts, line: Line, id: str, since: datetime | None) -> None:
+        created = self.needed(line, "created_at", self.values.instant)
+        modified = self.known(line, "modified_at", self.values.instant)
+        facts.accounts.append(
+            AccountRecord(
+                ref=self.ref(id),
+                created_at=created,
+                modified_at=max(filter(None, (modified or created, since))),
+                name=self.known(line, "name", self.values.text),
+                attributes=self.attributes(line),
+            )
+        )
+
+
+class ErasureRows(Reading):
+    """One person a row. Without a time, as soon as the file was exported."""
+
+    table: Erasures
+
+    def add(self, facts: Facts, line: Line, id: str, since: datetime | None) -> None:
+        at = self.known(line, "erased_at", self.values.instant) or since or stamp(self.locate(line.place.row)[0]).at
+        facts.deletions.append(Deletion(RecordRef(self.source, LEADS, id), at, erased=True))
+
+
 class ActivityRows(Reading):
     """One act a row, of one person, known by lead or by e-mail address. Some types are deals."""
 
     table: Activities
 
-    def __init__(self, source: str, stream: str, path: Path, table: Activities, mappings: Mappings) -> None:
-        super().__init__(source, stream, path, table, mappings)
+    def __init__(self, source: str, stream: str, locate: Locate, table: Activities, mappings: Mappings) -> None:
+        super().__init__(source, stream, locate, table, mappings)
         self._rules = [(re.compile(rule.pattern, re.IGNORECASE), rule) for rule in table.types]
         self._meanings: dict[str, ActivityKind | OutcomeStatus | None] = {}
 
@@ -223,15 +295,18 @@ class OutcomeRows(Reading):
         )
 
 
-def reading(source: str, stream: str, path: Path, mappings: Mappings) -> Reading:
+_ROWS: Mapping[str, type[Reading]] = {
+    LEADS: LeadRows,
+    ACCOUNTS: AccountRows,
+    "activities": ActivityRows,
+    "outcomes": OutcomeRows,
+    ERASURES: ErasureRows,
+}
+
+
+def reading(source: str, stream: str, locate: Locate, mappings: Mappings) -> Reading:
     """What reads the table of this stream."""
-    table = mappings.tables[stream]
-    if isinstance(table, Leads):
-        return LeadRows(source, stream, path, table, mappings)
-    if isinstance(table, Activities):
-        return ActivityRows(source, stream, path, table, mappings)
-    assert isinstance(table, Outcomes)
-    return OutcomeRows(source, stream, path, table, mappings)
+    return _ROWS[stream](source, stream, locate, mappings.tables[stream], mappings)
 
 
 def digest(cells: Sequence[Any], version: str) -> bytes:

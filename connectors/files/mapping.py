@@ -44,7 +44,7 @@ class AttributeColumn(_Frozen):
 
 
 class Table(_Frozen):
-    """One file and how it is written."""
+    """One file and how it is written; `leads-*.csv` stands for all of that name, as one."""
 
     file: Path
     encoding: Encoding | None = None
@@ -62,6 +62,25 @@ class Table(_Frozen):
         return {name: column for name, column in columns if column is not None}
 
 
+class Described(Table):
+    """A table of things that have attributes: by canonical name, or any other that the configuration declares."""
+
+    attributes: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")], AttributeColumn] = Field(
+        default_factory=dict
+    )
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _short_form(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        return {name: {"column": column} if isinstance(column, str) else column for name, column in given.items()}
+
+    @property
+    def mapped(self) -> Mapping[str, str]:
+        return {**super().mapped, **{f"attributes.{name}": each.column for name, each in self.attributes.items()}}
+
+
 class LeadColumns(_Frozen):
     id: str = "id"
     created_at: str = "created_at"
@@ -70,23 +89,14 @@ class LeadColumns(_Frozen):
     name: str | None = None
     phone: str | None = None
     state: str | None = None
+    account: str | None = None
 
 
-class Leads(Table):
-    """People. Attributes by canonical name, or any other that the configuration declares."""
+class Leads(Described):
+    """People."""
 
     columns: LeadColumns = LeadColumns()
-    attributes: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")], AttributeColumn] = Field(
-        default_factory=dict
-    )
     states: Mapping[str, RecordState] = Field(default_factory=dict, description="by the state column's text; else open")
-
-    @field_validator("attributes", mode="before")
-    @classmethod
-    def _short_form(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        return {name: {"column": column} if isinstance(column, str) else column for name, column in given.items()}
 
     @model_validator(mode="after")
     def _no_person_in_an_id(self) -> Leads:
@@ -96,10 +106,18 @@ class Leads(Table):
             )
         return self
 
-    @property
-    def mapped(self) -> Mapping[str, str]:
-        columns = {name: column for name, column in self.columns if column is not None}
-        return {**columns, **{f"attributes.{name}": each.column for name, each in self.attributes.items()}}
+
+class AccountColumns(_Frozen):
+    id: str = "id"
+    created_at: str = "created_at"
+    modified_at: str | None = None
+    name: str | None = None
+
+
+class Accounts(Described):
+    """Companies. `leads.columns.account` says whose people are whose."""
+
+    columns: AccountColumns = AccountColumns()
 
 
 class ActivityColumns(_Frozen):
@@ -170,13 +188,26 @@ class Outcomes(Table):
     statuses: Mapping[str, OutcomeStatus] = Field(default_factory=lambda: {each.value: each for each in OutcomeStatus})
 
 
+class ErasureColumns(_Frozen):
+    id: str = "lead_id"
+    erased_at: str | None = None
+
+
+class Erasures(Table):
+    """People who asked to be forgotten: all that is known of them goes, and stays away."""
+
+    columns: ErasureColumns = ErasureColumns()
+
+
 class Mappings(_Frozen):
     """The whole mapping file. Only `leads` must be there."""
 
     time_zone: str = Field(default="UTC", description="of times without one, and whose day a date means")
     leads: Leads
+    accounts: Accounts | None = None
     activities: Activities | None = None
     outcomes: Outcomes | None = None
+    erasures: Erasures | None = None
 
     @field_validator("time_zone")
     @classmethod
@@ -194,8 +225,7 @@ class Mappings(_Frozen):
     @property
     def tables(self) -> Mapping[str, Table]:
         """The tables that there are, by stream."""
-        named = {"leads": self.leads, "activities": self.activities, "outcomes": self.outcomes}
-        return {name: table for name, table in named.items() if table is not None}
+        return {name: table for name, table in self if isinstance(table, Table)}
 
 
 def load(file: Path) -> Mappings:

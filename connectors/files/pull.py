@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from connectors.files import facts
@@ -17,8 +18,9 @@ from connectors.files.facts import Facts, Reading
 from connectors.files.flaw import Changed, Flaw
 from connectors.files.mapping import Mappings, Table
 from connectors.files.output import Output
+from connectors.files.parts import Parts, found, stamp_of
 from connectors.files.settings import FilesSettings
-from connectors.files.source import Line, Place, Source, Stamp, open_source, positions, stamp
+from connectors.files.source import Line, Place, Stamp
 from connectors.files.state import Fate, Known, Seen, State
 from connectors.port import Census, Cursor, Page
 from connectors.records import Deletion, RecordRef
@@ -55,22 +57,21 @@ class Bookmark:
 
 
 class Opened:
-    """One version of one file, open for reading."""
+    """One version of the files of one table, open for reading."""
 
     def __init__(self, settings: FilesSettings, mappings: Mappings, stream: str) -> None:
         self.table: Table = mappings.tables[stream]
-        self.path = settings.directory / self.table.file
-        self.stamp: Stamp = stamp(self.path)
+        self._settings = settings
+        self.stamp: Stamp = stamp_of(self._paths())
         meaning = f"{mappings.time_zone} {self.table.model_dump_json()}"  # another mapping makes other facts of a file
         self.meaning = blake2b(meaning.encode(), digest_size=8).hexdigest()
         self.version = f"{self.stamp}-{self.meaning}"
         with self.steady():
-            self.source: Source = open_source(self.path, self.table)
-            self.positions = positions(self.path, self.source, self.table)
-        self.reading: Reading = facts.reading(settings.name, stream, self.path, mappings)
+            self.parts = Parts(self._paths(), self.table)
+        self.reading: Reading = facts.reading(settings.name, stream, self.parts.locate, mappings)
 
     def lines(self, place: Place | None) -> Iterator[Line]:
-        return self.source.lines(place or self.source.start, self.positions)
+        return self.parts.lines(place or self.parts.start)
 
     def page(self, place: Place | None, size: int) -> list[Line]:
         """Up to `size` rows. Raises `Flaw`, or `Changed` if they may be of two versions."""
@@ -85,9 +86,13 @@ class Opened:
         finally:
             now = None
             with suppress(Flaw):  # it was taken away
-                now = stamp(self.path)
+                now = stamp_of(self._paths())
             if now != self.stamp:
                 raise Changed
+
+    def _paths(self) -> list[Path]:
+        ours = (self._settings.output_file, self._settings.state_file)
+        return found(self._settings.directory, self.table, ours)
 
 
 class Reader:
@@ -108,49 +113,55 @@ class Reader:
             if mark.done:
                 return Page(mark.json(), done=True)
             found, after = self._rows(stream, opened, mark)
-            gone: list[Deletion] = []
+            gone = found.deletions
             if after is None:
-                gone, mark = self._removed(stream, mark)
+                vanished, mark = self._removed(stream, mark)
+                # Who is no longer on the list of the forgotten is forgotten all the same.
+                gone = [*gone, *(vanished if stream != facts.ERASURES else ())]
             else:
                 mark = replace(mark, place=after)
         self._report(opened.reading)
         leads = self._with_scores(found)
         next = replace(mark, backfill=mark.backfill and not mark.done)
-        return Page(next.json(), mark.done, leads, (), found.activities, found.outcomes, gone, backfill=mark.backfill)
+        return Page(
+            next.json(), mark.done, leads, found.accounts, found.activities, found.outcomes, gone,
+            backfill=mark.backfill,
+        )  # fmt: skip
 
-    def census(self, mappings: Mappings, cursor: Cursor | None) -> Census:
-        """The people that the file holds; begun again if it was changed meanwhile."""
-        opened = Opened(self._settings, mappings, facts.LEADS)
+    def census(self, mappings: Mappings, object: str, cursor: Cursor | None) -> Census:
+        """The people or companies that the file holds; begun again if it was changed meanwhile."""
+        opened = Opened(self._settings, mappings, object)
         place = Place(*cursor["place"]) if cursor and cursor.get("file") == opened.version else None
         lines = opened.page(place, self._settings.page_size)
         refs = [opened.reading.ref(str(opened.reading.id(line))) for line in lines]
-        at = lines[-1].after if lines else place or opened.source.start
+        at = lines[-1].after if lines else place or opened.parts.start
         after = {"file": opened.version, "place": [at.at, at.row]}
         return Census(refs, after, done=len(lines) < self._settings.page_size)
 
     def fetch(self, mappings: Mappings, refs: Sequence[RecordRef]) -> Page:
         """See `Crm.fetch`."""
-        opened = Opened(self._settings, mappings, facts.LEADS)
+        object = refs[0].object if refs and refs[0].object in mappings.tables else facts.LEADS
+        opened = Opened(self._settings, mappings, object)
         found = Facts()
-        ids = [ref.id for ref in refs if ref.object == facts.LEADS]
-        places = self.places(opened, ids)
-        known, exported = self._state.known(facts.LEADS, ids), self._state.exported(facts.LEADS)
+        ids = [ref.id for ref in refs if ref.object == object]
+        places = self.places(opened, object, ids)
+        known, exported = self._state.known(object, ids), self._state.exported(object)
         for id, place in sorted(places.items(), key=lambda each: each[1].at):
             (line,) = opened.page(place, 1)
             opened.reading.add(found, line, id, _since(opened.table, known.get(id), exported))
         at = max([*exported.values(), opened.stamp.at])
-        gone = [Deletion(ref, at) for ref in refs if ref.object != facts.LEADS or ref.id not in places]
-        return Page({}, done=True, leads=self._with_scores(found), deletions=gone)
+        gone = [Deletion(ref, at) for ref in refs if ref.object != object or ref.id not in places]
+        return Page({}, done=True, leads=self._with_scores(found), accounts=found.accounts, deletions=gone)
 
     def living(self, mappings: Mappings, ids: Sequence[str]) -> Collection[str]:
         """Those of `ids` that the file of people holds now."""
-        return self.places(Opened(self._settings, mappings, facts.LEADS), ids).keys()
+        return self.places(Opened(self._settings, mappings, facts.LEADS), facts.LEADS, ids).keys()
 
-    def places(self, opened: Opened, ids: Sequence[str]) -> dict[str, Place]:
-        """Where people stand: as noted if this version was read to its end, else looked for in the file."""
-        generation = self._state.generation(facts.LEADS)
+    def places(self, opened: Opened, object: str, ids: Sequence[str]) -> dict[str, Place]:
+        """Where rows stand: as noted if this version was read to its end, else looked for in the file."""
+        generation = self._state.generation(object)
         if generation is not None and generation.complete and generation.stamp == opened.version:
-            return self._state.places(facts.LEADS, ids)
+            return self._state.places(object, ids)
         wanted, found = set(ids), {}
         with opened.steady():
             for line in opened.lines(None) if wanted else ():
@@ -164,7 +175,7 @@ class Reader:
     def _resumed(self, stream: str, opened: Opened, cursor: Cursor | None) -> Bookmark:
         """Where to go on, in the file as it is now."""
         generation = self._state.begin(stream, opened.stamp, opened.version)
-        fresh = Bookmark(self._state.name, opened.path.name, generation.number, base=0, backfill=True)
+        fresh = Bookmark(self._state.name, str(opened.table.file), generation.number, base=0, backfill=True)
         if not cursor:
             return fresh
         mark = Bookmark.of(cursor)
@@ -229,9 +240,11 @@ class Reader:
 
     def _duplicate(self, opened: Opened, line: Line, before: Known) -> None:
         if opened.table.duplicates == "error":
-            one, two = sorted((before.row, line.place.row))
+            one, two = (opened.parts.locate(row) for row in sorted((before.row, line.place.row)))
             allowed = "an id may come once; `duplicates: last` takes the later row"
-            raise opened.reading.flaw(line, "id", f"rows {one:,} and {two:,} have the same id", allowed)
+            where = f"{one[1]:,} of {one[0].name}" if one[0] != two[0] else f"{one[1]:,}"
+            other = f"{two[1]:,} of {two[0].name}" if one[0] != two[0] else f"{two[1]:,}"
+            raise opened.reading.flaw(line, "id", f"rows {where} and {other} have the same id", allowed)
 
     def _removed(self, stream: str, mark: Bookmark) -> tuple[list[Deletion], Bookmark]:
         """A page of rows that vanished since `base`, and where the next begins."""
@@ -248,7 +261,7 @@ class Reader:
     def _with_scores(self, found: Facts) -> list[Any]:
         """The people with what the output holds of them."""
         held = self._output.read({lead.ref.id for lead in found.leads})
-        return [replace(lead, written=held.get(lead.ref.id, {})) for lead in found.leads]
+        return [replace(lead, written=written) if (written := held.get(lead.ref.id)) else lead for lead in found.leads]
 
     def _report(self, reading: Reading) -> None:
         if reading.left_out:

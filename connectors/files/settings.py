@@ -73,7 +73,8 @@ class FilesSettings(BaseModel):
             mappings = load(self.mapping_file)
         except Flaw:
             return {}
-        return {name: each.column for name, each in mappings.leads.attributes.items()}
+        tables = (mappings.accounts, mappings.leads)
+        return {name: each.column for table in tables if table for name, each in table.attributes.items()}
 
     @property
     def ca_bundle(self) -> None:

@@ -52,7 +52,9 @@ class Values:
 
     def null(self, raw: Any) -> bool:
         """Whether nothing is known."""
-        return raw is None or (isinstance(raw, str) and raw.strip() in self._nulls) or raw != raw
+        if isinstance(raw, str):
+            return raw.strip() in self._nulls
+        return raw is None or raw != raw
 
     def typed(self, raw: Any, wanted: ValueType | None) -> Value:
         """`raw` as a `wanted`; without a wish as the file types it. None: nothing is known. Raises `Unreadable`."""
@@ -80,9 +82,11 @@ class Values:
         return text
 
     def text(self, raw: Any) -> str:
-        if not isinstance(raw, str | int | float | bool | Decimal | date):
-            raise Unreadable("is no text", "text, numbers, dates and flags can be read")
-        text = str(raw).strip()
+        if not isinstance(raw, str):
+            if not isinstance(raw, int | float | bool | Decimal | date):
+                raise Unreadable("is no text", "text, numbers, dates and flags can be read")
+            raw = str(raw)
+        text: str = raw.strip()
         if "\0" in text:
             raise Unreadable("holds a NUL character", "remove it")
         return text

@@ -63,13 +63,13 @@ class Checker:
         code, fix = "protocol", "check that host is HubSpot's, and report it if so"
         match problem:
             case AuthFailed():
-                code, fix = "auth", "put a valid token in place, then run the check again"
+                code, fix = "auth", "then run the check again"
             case QuotaExhausted():
                 code, fix = "quota", "wait, or raise the account's limit of calls"
             case Misconfigured():
                 code, fix = "misconfigured", "do what the message says, then run the check again"
             case Transient():
-                code, fix = "unreachable", "check host, network and status.hubspot.com, then try again"
+                code, fix = "unreachable", "status.hubspot.com tells of outages; try again then"
         return Problem(code, self._session.source, problem.message, fix)
 
     def _readable(self) -> Iterator[Problem]:

@@ -17,9 +17,9 @@ from connectors.hubspot.removals import Removals
 from connectors.hubspot.schema import Schemas
 from connectors.hubspot.session import Session
 from connectors.hubspot.settings import HubspotSettings
-from connectors.port import Census, Crm, Cursor, Page, Problem, Quota, Stream, Tier
+from connectors.port import Census, Crm, Cursor, Note, Page, Problem, Quota, Stream, Tier, unnoted
 from connectors.quota import Gate, Lane
-from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteResult
+from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteOutcome, WriteResult
 from connectors.tokens import Tokens
 from connectors.transport import Observer
 
@@ -36,7 +36,7 @@ def open_hubspot(
 ) -> Crm:  # fmt: skip
     """The account that `settings` describe. Makes no call yet.
 
-    Raises `Misconfigured` when a secret or the CA bundle cannot be read.
+    Raises `Misconfigured` when the CA bundle cannot be read.
     """
     return HubspotCrm(settings, Session(settings, gate=gate, tokens=tokens, observer=observer, sleep=sleep))
 
@@ -55,12 +55,6 @@ class HubspotCrm:
         readers["form_submissions"] = EventStream(kit, FormSubmissions(kit))
         readers["email_events"] = EventStream(kit, EmailEvents(kit))
         readers["removals"] = Removals(kit, contacts)
-        unknown = settings.without - readers.keys()
-        if unknown:
-            raise Misconfigured(
-                settings.name,
-                f"without: no stream is called {', '.join(sorted(unknown))}; there are {', '.join(readers)}",
-            )
         self._readers = {name: reader for name, reader in readers.items() if name not in settings.without}
         self._inventory = Inventory(kit, {type: objects[type] for type in OBJECTS if type in self._readers})
         self._writer = Writer(session, mapper, schemas, contacts.reader)
@@ -84,8 +78,7 @@ class HubspotCrm:
     def writable(self) -> frozenset[ScoreField]:
         return self._names
 
-    @property
-    def push_size(self) -> int:
+    def push_size(self, waiting: int) -> int:
         return PUSH_SIZE
 
     def check(self) -> Sequence[Problem]:
@@ -97,6 +90,12 @@ class HubspotCrm:
             raise Misconfigured(self.source, f"there is no stream {stream!r}; there are {', '.join(self._readers)}")
         return self._understood(lambda: reader.pull(cursor, tier))
 
+    def size(self, stream: str) -> int | None:
+        reader = self._readers.get(stream)
+        if not isinstance(reader, ObjectStream):
+            return None
+        return self._understood(lambda: reader.reader.total(Lane.BACKFILL), Lane.BACKFILL)
+
     @property
     def objects(self) -> Sequence[str]:
         return [type for type in ("contacts", "companies") if type in self._readers]
@@ -105,15 +104,18 @@ class HubspotCrm:
         return self._understood(lambda: self._inventory.census(object, cursor), Lane.REFRESH)
 
     def fetch(self, refs: Sequence[RecordRef]) -> Page:
-        """HubSpot does not tell a record that was erased on a person's request from one that was purged."""
         if len({ref.object for ref in refs}) > 1:
             raise ValueError("the rows to fetch are of more than one object")
         return self._understood(lambda: self._inventory.fetch(refs), Lane.REFRESH)
 
-    def push(self, writes: Sequence[FieldWrite]) -> Sequence[WriteResult]:
+    def push(self, writes: Sequence[FieldWrite], note: Note = unnoted) -> Sequence[WriteResult]:
         if len(writes) > PUSH_SIZE:
             raise ValueError(f"at most {PUSH_SIZE} records in a push, not {len(writes)}")
         return self._understood(lambda: self._writer.push(writes)) if writes else []
+
+    def collect(self, parcel: Cursor, refs: Sequence[RecordRef]) -> Sequence[WriteResult]:
+        """HubSpot answers every batch at once, so nothing is known of a parcel."""
+        return [WriteResult(ref, WriteOutcome.UNRESOLVED) for ref in refs]
 
     def read_back(self, refs: Sequence[RecordRef]) -> Mapping[RecordRef, Mapping[ScoreField, Value]]:
         return self._understood(lambda: self._writer.read_back(refs))

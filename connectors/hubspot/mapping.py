@@ -13,6 +13,7 @@ from connectors.hubspot.settings import HubspotSettings
 from connectors.hubspot.values import EPOCH, PROPERTY_TYPES, instant, parse, score_fields
 from connectors.hubspot.values import MILLISECOND as MS
 from connectors.records import (
+    EMAIL,
     AccountRecord,
     AttributeChange,
     Deletion,
@@ -56,6 +57,8 @@ COMPANY: Mapping[str, tuple[str, type]] = {
 
 PHONES = ("phone", "mobilephone")
 MERGED, MERGED_AT = "hs_merged_object_ids", "hs_calculated_merged_vids"
+FURTHER = "hs_additional_emails"
+"""The addresses that a contact took over in merges; HubSpot's e-mail events go on to name them."""
 LINKS: Mapping[str, str] = {"salesforceleadid": "Lead", "salesforcecontactid": "Contact"}
 """Contact property of HubSpot's own Salesforce sync -> the Salesforce object whose id it holds."""
 
@@ -103,7 +106,7 @@ class RecordMapper:
             "lifecyclestage",
         }
         links = LINKS if self._settings.salesforce is not None else ()
-        asked = fixed | {"hs_lead_status", MERGED, MERGED_AT, *PHONES, *links}
+        asked = fixed | {"hs_lead_status", FURTHER, MERGED, MERGED_AT, *PHONES, *links}
         return sorted(asked | set(self.names.values()) | set(self.attributes.values()))
 
     def contact(self, row: Row, company: str | None, schema: Callable[[], Mapping[str, Property]]) -> LeadRecord:
@@ -224,11 +227,13 @@ class RecordMapper:
         return RecordState.OPEN
 
     def _links(self, properties: Mapping[str, str | None]) -> tuple[RecordRef, ...]:
+        addresses = (address.strip() for address in (properties.get(FURTHER) or "").split(";"))
+        further = tuple(RecordRef(self._source, EMAIL, address) for address in addresses if address)
         org = self._settings.salesforce
         if org is None:
-            return ()
+            return further
         held = ((object, properties.get(name)) for name, object in LINKS.items())
-        return tuple(RecordRef(org, object, case_safe(id)) for object, id in held if id and len(id) in (15, 18))
+        return *further, *(RecordRef(org, object, case_safe(id)) for object, id in held if id and len(id) in (15, 18))
 
 
 def _at(version: tuple[datetime, str]) -> datetime:

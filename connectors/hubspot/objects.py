@@ -54,6 +54,11 @@ class ObjectReader:
             within |= {"operator": "BETWEEN", "highValue": str(window.until)}
         return self.find([within], [stamp, *properties], window.position, window.lane)
 
+    def total(self, lane: Lane) -> int:
+        """How many rows there are, as far as the search has indexed them."""
+        body = {"filterGroups": [], "properties": [], "limit": 1}
+        return int(self._session.post(self._session.paths.objects(self.type, "search"), body, lane=lane)["total"])
+
     def find(
         self, filters: Sequence[Mapping[str, str]], properties: Sequence[str], after: str | None, lane: Lane
     ) -> tuple[list[Row], str | None]:
@@ -115,6 +120,15 @@ class ObjectReader:
                 "inputs": [{"id": id} for id in batch],
             }
             found += self._session.post(path, body, lane=lane)["results"]
+        return found
+
+    def binned(self, ids: Sequence[str], lane: Lane) -> list[Row]:
+        """Those of the ids that lie in the recycle bin, where HubSpot keeps a deleted record for 90 days."""
+        path = self._session.paths.objects(self.type, "batch/read")
+        found: list[Row] = []
+        for batch in batches(ids, READ_BATCH):
+            body = {"properties": [], "propertiesWithHistory": [], "inputs": [{"id": id} for id in batch]}
+            found += self._session.post(path, body, [("archived", "true")], lane=lane)["results"]
         return found
 
     def survivor(self, id: str, lane: Lane) -> str | None:

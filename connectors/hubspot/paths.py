@@ -11,6 +11,8 @@ import re
 from connectors.hubspot.settings import PathStyle
 
 ACCOUNT = "/account-info/v3/details"
+USAGE = "/account-info/v3/api-usage/daily/private-apps"
+"""The day's calls of all private apps and service keys together; an OAuth app has no day of its own."""
 FORMS = "/marketing/v3/forms"
 EMAIL_EVENTS = "/email/public/v1/events"
 

@@ -20,7 +20,8 @@ class Removals:
     """The recycle bin of each object type, then the merged contacts; again from the start each time.
 
     Deletions come from the bin's `archivedAt`, where a pass hands on what is newer than the pass before it began, less
-    an hour. A record that was erased for good, or purged from the bin, is seen by nothing but a comparison of all ids.
+    an hour. A record that was erased for good, or purged from the bin, is seen by nothing but a comparison of all ids,
+    see `Inventory.fetch`.
     """
 
     def __init__(self, kit: Kit, contacts: ObjectStream) -> None:

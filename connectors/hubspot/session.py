@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
 from email.utils import parsedate_to_datetime
+from functools import cached_property, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.errors import CrmError, ProtocolViolation, QuotaExhausted, Transient
-from connectors.hubspot.bearer import open_bearer
+from connectors.hubspot.bearer import Bearer, open_bearer
 from connectors.hubspot.faults import Denied, failure
-from connectors.hubspot.paths import ACCOUNT, Paths, endpoint
+from connectors.hubspot.paths import ACCOUNT, USAGE, Paths, endpoint
 from connectors.hubspot.settings import BURST_SHARE, HubspotSettings
 from connectors.hubspot.values import millis
 from connectors.hubspot.wire import Answer, Query, Wire
@@ -45,18 +46,26 @@ class Session:
         self.quota: Quota | None = None
         self._gate, self._observer, self._sleep = gate, observer, sleep
         self._wire = Wire(settings)
-        self._bearer = open_bearer(settings, tokens, self._token_call, self._failure)
+        self._open_bearer = partial(open_bearer, settings, tokens, self._token_call, self._failure)
         self._account: Account | None = None
         self._account_asked = False
         self.ahead = timedelta(0)
         self._skew = settings.timings.skew
+        self._quiet = settings.timings.usage_age.total_seconds()
+        self._asking = False
+        self._heard_at = time.monotonic()
+
+    @cached_property
+    def _bearer(self) -> Bearer:
+        """Opened by the first call, so that a secret that cannot be read is a failure of that call."""
+        return self._open_bearer()
 
     def get(self, path: str, query: Query = (), *, lane: Lane) -> Any:
         return self._call("GET", path, query, None, lane, "general")
 
-    def post(self, path: str, body: Mapping[str, Any], *, lane: Lane) -> Any:
+    def post(self, path: str, body: Mapping[str, Any], query: Query = (), *, lane: Lane) -> Any:
         """The answer to a read or an idempotent write: it may be sent more than once."""
-        return self._call("POST", path, (), body, lane, "search" if path.endswith("/search") else "general")
+        return self._call("POST", path, query, body, lane, "search" if path.endswith("/search") else "general")
 
     def account(self, lane: Lane = Lane.INBOUND) -> Account | None:
         """Asked for once; None where the token may not see it."""
@@ -100,7 +109,23 @@ class Session:
                 raise Transient(self.source, f"the answer to {method} {endpoint(path)} was cut off or is not JSON")
             return answer.body
 
-        return attempt(once, sleep=self._sleep)
+        body = attempt(once, sleep=self._sleep)
+        self._listen(lane)
+        return body
+
+    def _listen(self, lane: Lane) -> None:
+        """Ask for the day's calls where no answer has told them for a while, if HubSpot lets us."""
+        if self._asking or time.monotonic() - self._heard_at < self._quiet:
+            return
+        self._asking = True  # the call below comes by here, too
+        with suppress(CrmError, KeyError, IndexError, TypeError, ValueError):
+            row = self.get(USAGE, lane=lane)["results"][0]
+            self._hear(int(row["currentUsage"]), int(row["usageLimit"]))
+        self._asking, self._heard_at = False, time.monotonic()
+
+    def _hear(self, used: int, limit: int) -> None:
+        self.quota, self._heard_at = Quota(used, limit), time.monotonic()
+        self._gate.learn(self.source, used, limit, self._midnight() if self._account else None)
 
     def _exchange(self, method: str, path: str, query: Query, body: Any, token: str, lane: Lane, bucket: str) -> Answer:
         self._gate.enter(self.source, bucket, lane)
@@ -129,8 +154,7 @@ class Session:
         limit = _number(headers.get("x-hubspot-ratelimit-daily"))
         remaining = _number(headers.get("x-hubspot-ratelimit-daily-remaining"))
         if limit and remaining is not None:
-            self.quota = Quota(limit - remaining, limit)
-            self._gate.learn(self.source, self.quota.used, limit, self._midnight() if self._account else None)
+            self._hear(limit - remaining, limit)
         burst = _number(headers.get("x-hubspot-ratelimit-max"))
         interval = _number(headers.get("x-hubspot-ratelimit-interval-milliseconds"))
         if burst and interval and "/associations/" not in path:  # these tell a limit of their own

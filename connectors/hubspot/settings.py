@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 
-from connectors.quota import DEFAULT_OWN, DEFAULT_SHARES, Budget, Lane, Window
+from connectors.quota import DEFAULT_OWN, DEFAULT_SHARES, Budget, Lane, Window, ordered
 from connectors.records import ActivityKind, ScoreField
 from connectors.secret import SecretRef
 
@@ -19,6 +19,12 @@ PathStyle = Literal["v3", "2026-09"]
 
 DEFAULT_FIELDS: Mapping[ScoreField, str | None] = {field: f"lead_gauge_{field.value}" for field in ScoreField}
 """The contact properties of the field contract, by default."""
+
+STREAMS = (
+    "contacts", "companies", "deals", "calls", "emails", "meetings", "notes", "tasks", "form_submissions",
+    "email_events", "removals",
+)  # fmt: skip
+"""All that an account can be read by; those of `without` are left out."""
 
 BURST_SHARE = 0.7
 """What we take of the account's calls a second: other apps and people share the account."""
@@ -78,6 +84,11 @@ class Timings(_Model):
         default=timedelta(minutes=5),
         description="HubSpot's clock is believed to be ahead of this machine's by so much at most",
     )
+    usage_age: timedelta = Field(
+        default=timedelta(minutes=5),
+        ge=timedelta(0),
+        description="ask for the day's calls when no answer has told them for so long: those of searches never do",
+    )
     schema_age: timedelta = Field(
         default=timedelta(minutes=15), description="how long property definitions are trusted"
     )
@@ -127,7 +138,10 @@ class HubspotSettings(_Model):
     daily_calls: PositiveInt | None = Field(
         250_000, description="assumed until HubSpot tells it; null for an OAuth app"
     )
-    daily_shares: Mapping[Lane, Annotated[float, Field(gt=0, le=1)]] = DEFAULT_SHARES
+    daily_shares: Mapping[Lane, Annotated[float, Field(gt=0, le=1)]] = Field(
+        default=DEFAULT_SHARES,
+        description="how much of the day's calls may be gone, by anyone, when a lane stops; the rest is a reserve",
+    )
     daily_own: Annotated[float, Field(gt=0, le=1)] = Field(
         default=DEFAULT_OWN, description="share of the day's calls that Leadgauge makes at most"
     )
@@ -151,6 +165,18 @@ class HubspotSettings(_Model):
     @classmethod
     def _over_the_shares(cls, given: Any) -> Any:
         return {**DEFAULT_SHARES, **given} if isinstance(given, Mapping) else given
+
+    @field_validator("daily_shares")
+    @classmethod
+    def _in_order(cls, shares: Mapping[Lane, float]) -> Mapping[Lane, float]:
+        return ordered(shares)
+
+    @field_validator("without")
+    @classmethod
+    def _known_streams(cls, without: frozenset[str]) -> frozenset[str]:
+        if unknown := sorted(without - set(STREAMS)):
+            raise ValueError(f"no stream is called {', '.join(unknown)}; there are {', '.join(STREAMS)}")
+        return without
 
     @property
     def budget(self) -> Budget:

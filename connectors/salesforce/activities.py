@@ -20,11 +20,11 @@ _SYSTEM = ("Id", "CreatedDate", "LastModifiedDate", "SystemModstamp", "IsDeleted
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "Task": (
         *_SYSTEM, "WhoId", "IsClosed", "IsRecurrence", "TaskSubtype", "Type", "CallType", "CallDurationInSeconds",
-        "CompletedDateTime",
+        "CompletedDateTime", "WhoCount",
     ),
     "Event": (
         *_SYSTEM, "WhoId", "IsChild", "IsRecurrence", "IsAllDayEvent", "ActivityDate", "ActivityDateTime",
-        "StartDateTime", "DurationInMinutes", "Type",
+        "StartDateTime", "DurationInMinutes", "Type", "WhoCount",
     ),
     "EmailMessage": (*_SYSTEM, "Status", "Incoming", "MessageDate", "FirstOpenedDate"),
     "CampaignMember": (
@@ -71,10 +71,10 @@ class Activities:
         for fact in FACTS[object]:
             yield Deletion(self._ref(object, row, fact), instant(row["SystemModstamp"]))
 
-    def task(self, row: Row) -> Iterator[Activity]:
-        """A closed task happened when it was completed. An open one is a plan, made when it was created; its due date
-        is no occurrence. The template of a series is neither."""
-        people = self._people(row.get("WhoId"))
+    def task(self, row: Row, others: Iterable[str] = ()) -> Iterator[Activity]:
+        """`others` are those that the task is shared with. A closed task happened when it was completed. An open one
+        is a plan, made when it was created; its due date is no occurrence. The template of a series is neither."""
+        people = self._people(row.get("WhoId"), *others)
         if row.get("IsRecurrence") or not people:
             return
         created, completed = instant(row["CreatedDate"]), maybe_instant(row.get("CompletedDateTime"))
@@ -94,10 +94,10 @@ class Activities:
                 duration=timedelta(seconds=seconds) if seconds else None,
             )
 
-    def event(self, row: Row) -> Iterator[Activity]:
+    def event(self, row: Row, others: Iterable[str] = ()) -> Iterator[Activity]:
         """A meeting happens when it starts, which may be in the future; an all-day one by the end of its day. The
         invitees' copies and the template of a series are left out."""
-        people = self._people(row.get("WhoId"))
+        people = self._people(row.get("WhoId"), *others)
         if row.get("IsChild") or row.get("IsRecurrence") or not people:
             return
         start = row.get("StartDateTime") or row.get("ActivityDateTime")

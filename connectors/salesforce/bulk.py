@@ -27,7 +27,8 @@ FIRST_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 7.0)
 LATER_PAUSES = (15.0,)
 """For a job that takes longer: every look is an API call."""
 _RUNNING = frozenset({"Open", "UploadComplete", "InProgress"})
-_CHUNK = 1 << 16
+CHUNK = 1 << 16
+"""Bytes of an answer that are read at once."""
 
 _LONGEST = 1 << 24
 """Characters of a cell; the csv module's own limit is that of a long text area, to the character."""
@@ -50,16 +51,17 @@ class Piece:
 
 
 class BulkQueries:
-    """Query jobs of one org. Deleted, merged and archived rows are included."""
+    """Query jobs of one org; `everything` includes deleted, merged and archived rows."""
 
-    def __init__(self, session: Session, lane: Lane) -> None:
+    def __init__(self, session: Session, lane: Lane, *, everything: bool = True) -> None:
         self._session = session
         self._lane = lane
+        self._operation = "queryAll" if everything else "query"
 
     def start(self, soql: str) -> str:
         """Have a job made and return its id. When the answer is lost a second one is made: nobody asks for the first,
         and it lapses by itself."""
-        body = {"operation": "queryAll", "query": soql, "contentType": "CSV", "columnDelimiter": "COMMA"}
+        body = {"operation": self._operation, "query": soql, "contentType": "CSV", "columnDelimiter": "COMMA"}
         answer = self._session.post("jobs/query", {**body, "lineEnding": "LF"}, lane=self._lane)
         if not isinstance(answer, dict) or "id" not in answer:
             raise ProtocolViolation(self._session.source, "a new bulk query was answered without its id")
@@ -90,7 +92,7 @@ class BulkQueries:
                 # A login or maintenance page must not be taken for the last piece.
                 raise Transient(source, "a piece of a bulk query was answered with something else than CSV")
             try:
-                rows = list(rows_of(response.iter_content(_CHUNK), fields))
+                rows = list(rows_of(response.iter_content(CHUNK), fields))
             except csv.Error as odd:
                 raise Garbled(source, f"a piece of a bulk query is no CSV: {odd}") from None
             with suppress(ValueError):  # the count is a check, and not every answer has it

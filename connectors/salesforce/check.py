@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from contextlib import suppress
 
 from connectors.errors import AuthFailed, CrmError, Misconfigured, QuotaExhausted, Transient
 from connectors.port import Problem
@@ -139,13 +139,10 @@ class Check:
             )
 
     def _usage(self) -> tuple[int, int]:
-        try:
-            daily: dict[str, Any] = self._session.limits().get("DailyApiRequests") or {}
-            limit = int(daily.get("Max", 0))
-            return limit - int(daily.get("Remaining", limit)), limit
-        except (CrmError, TypeError, ValueError):  # wants View Setup; the header of every answer says the same
-            quota = self._session.quota()
-            return (quota.used, quota.limit) if quota else (0, 0)
+        quota = self._session.quota()
+        with suppress(CrmError):  # wants View Setup; the header of every answer says the same
+            quota = self._session.usage(lane=Lane.INBOUND)
+        return (quota.used, quota.limit) if quota else (0, 0)
 
 
 def problem_of(error: CrmError, where: str) -> Problem:

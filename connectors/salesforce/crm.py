@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from connectors.port import Census, Cursor, Page, Problem, Quota, Stream, Tier
+from connectors.port import Census, Cursor, Note, Page, Problem, Quota, Stream, Tier, unnoted
 from connectors.quota import Gate
 from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteResult
 from connectors.salesforce.census import Register
 from connectors.salesforce.check import Check
 from connectors.salesforce.facts import Assembly
 from connectors.salesforce.pull import Reader
-from connectors.salesforce.push import PUSH_SIZE, Writer
+from connectors.salesforce.push import Writer
 from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.tokens import Tokens
@@ -21,8 +21,6 @@ from connectors.transport import Observer
 
 class SalesforceCrm:
     """See `connectors.port.Crm`. Calls nothing before its first method is called."""
-
-    push_size = PUSH_SIZE
 
     def __init__(self, settings: SalesforceSettings, session: Session) -> None:
         self._settings = settings
@@ -50,6 +48,9 @@ class SalesforceCrm:
     def pull(self, stream: str, cursor: Cursor | None, tier: Tier) -> Page:
         return self._reader.pull(stream, cursor, tier)
 
+    def size(self, stream: str) -> int | None:
+        return self._reader.size(stream)
+
     @property
     def objects(self) -> Sequence[str]:
         return self._register.objects
@@ -60,8 +61,14 @@ class SalesforceCrm:
     def fetch(self, refs: Sequence[RecordRef]) -> Page:
         return self._register.fetch(refs)
 
-    def push(self, writes: Sequence[FieldWrite]) -> Sequence[WriteResult]:
-        return self._writer.push(writes)
+    def push_size(self, waiting: int) -> int:
+        return self._writer.push_size(waiting)
+
+    def push(self, writes: Sequence[FieldWrite], note: Note = unnoted) -> Sequence[WriteResult]:
+        return self._writer.push(writes, note)
+
+    def collect(self, parcel: Cursor, refs: Sequence[RecordRef]) -> Sequence[WriteResult] | None:
+        return self._writer.collect(parcel, refs)
 
     def read_back(self, refs: Sequence[RecordRef]) -> Mapping[RecordRef, Mapping[ScoreField, Value]]:
         return self._writer.read_back(refs)

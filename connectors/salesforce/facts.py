@@ -17,6 +17,8 @@ from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.salesforce.windows import Place
 
+ROLE = "OpportunityContactRole"
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -58,14 +60,19 @@ class Assembly:
         object = described.name
         if object in history.PARENTS:
             wanted = history.columns(object)
+        elif object == ROLE:
+            wanted = ("Id", "OpportunityId", "SystemModstamp", "IsDeleted")
         else:
             wanted = COLUMNS.get(object) or self.records.columns(object)
         return [name for name in wanted if "." in name or name in described.fields]
 
     def facts(self, object: str, rows: Sequence[Row], lane: Lane) -> Facts:
-        """Facts of the rows of one object; deleted rows become deletions, those of histories nothing."""
+        """Facts of the rows of one object. Deleted rows become deletions, those of histories nothing; a role, there or
+        gone, tells its deal anew."""
         if object in history.PARENTS:
             return Facts(history=list(self._histories.changes(object, rows, lane)))
+        if object == ROLE:
+            return Facts(outcomes=self._deals(rows, lane))
         facts = Facts(deletions=[gone for row in rows if row.get("IsDeleted") for gone in self._deletions(object, row)])
         living = [row for row in rows if not row.get("IsDeleted")]
         if not living:
@@ -89,20 +96,40 @@ class Assembly:
 
     def _outcomes(self, rows: Sequence[Row], lane: Lane) -> list[Outcome]:
         contacts: dict[str, list[str]] = defaultdict(list)
-        if self._session.readable("OpportunityContactRole", lane=lane):
+        if self._session.readable(ROLE, lane=lane):
             soql = "SELECT OpportunityId, ContactId FROM OpportunityContactRole WHERE OpportunityId IN {ids}"
             for role in self._session.query_ids(soql, (row["Id"] for row in rows), lane=lane):
                 contacts[role["OpportunityId"]].append(role["ContactId"])
         return [self.records.outcome(row, contacts[row["Id"]]) for row in rows]
+
+    def _deals(self, roles: Sequence[Row], lane: Lane) -> list[Outcome]:
+        """A role that comes or goes moves no stamp of its deal."""
+        columns = self.columns(self._session.describe("Opportunity", lane=lane))
+        soql = f"SELECT {', '.join(columns)} FROM Opportunity WHERE Id IN {{ids}}"
+        return self._outcomes(
+            list(self._session.query_ids(soql, (row["OpportunityId"] for row in roles), lane=lane)), lane
+        )
+
+    def _shared(self, object: str, rows: Sequence[Row], lane: Lane) -> dict[str, list[str]]:
+        """Who else tasks or events are shared with; the rows themselves name one person."""
+        others: dict[str, list[str]] = defaultdict(list)
+        shared = [row["Id"] for row in rows if (row.get("WhoCount") or 0) > 1]
+        if shared and self._session.readable(f"{object}Relation", lane=lane):
+            soql = f"SELECT {object}Id, RelationId FROM {object}Relation WHERE {object}Id IN {{ids}} AND IsWhat = false"
+            for relation in self._session.query_ids(soql, shared, lane=lane):
+                others[relation[f"{object}Id"]].append(relation["RelationId"])
+        return others
 
     def _activities(self, object: str, rows: Sequence[Row], lane: Lane) -> list[Activity]:
         match object:
             case "Task":
                 twice = "email_messages" not in self._without and self._session.readable("EmailMessage", lane=lane)
                 kept = [row for row in rows if not (twice and is_email(row))]
-                return [fact for row in kept for fact in self.activities.task(row)]
+                others = self._shared(object, kept, lane)
+                return [fact for row in kept for fact in self.activities.task(row, others[row["Id"]])]
             case "Event":
-                return [fact for row in rows for fact in self.activities.event(row)]
+                others = self._shared(object, rows, lane)
+                return [fact for row in rows for fact in self.activities.event(row, others[row["Id"]])]
             case "CampaignMember":
                 return [fact for row in rows for fact in self.activities.member(row)]
             case "EmailMessage":

@@ -178,6 +178,8 @@ ROW_VERDICTS: Mapping[str, Verdict] = {
     "UNKNOWN_EXCEPTION": Verdict(WriteOutcome.RETRY, retry_after=timedelta(minutes=5)),
     "ALL_OR_NONE_OPERATION_ROLLED_BACK": _RETRY_SOON,
     "PROCESSING_HALTED": _RETRY_SOON,
+    # Our own word for the rows that an ingest job lists as unprocessed when it ends.
+    "UNPROCESSED": _RETRY_SOON,
     "CANNOT_UPDATE_CONVERTED_LEAD": Verdict(WriteOutcome.MOVED, lookup=True),
     "ENTITY_IS_DELETED": _GONE,
     "INVALID_CROSS_REFERENCE_KEY": _GONE,

@@ -11,7 +11,7 @@ from connectors.errors import Misconfigured, ProtocolViolation
 from connectors.port import Cursor, Page, Stream, Tier
 from connectors.quota import Lane
 from connectors.salesforce import history
-from connectors.salesforce.facts import Assembly
+from connectors.salesforce.facts import ROLE, Assembly
 from connectors.salesforce.horizon import Horizon
 from connectors.salesforce.load import FirstLoad
 from connectors.salesforce.mapping import Row
@@ -34,8 +34,14 @@ OBJECTS: Mapping[str, str] = {
     "campaign_members": "CampaignMember",
 }
 HISTORIES: Mapping[str, str] = {"lead_history": "LeadHistory", "contact_history": "ContactHistory"}
-"""Left out in silence where the org or the user's rights do not have them; `check` says so."""
+"""These, and the roles, are left out in silence where the org or the user's rights do not have them; `check` says so of
+the histories."""
+ROLES = "opportunity_roles"
+ROLES_FROM = timedelta(days=1)
+"""The first read of roles goes back so far: those from before came with the first load of the deals."""
 PURGES = "purges"
+MOST_ROWS = 50_000_000
+"""Nothing is counted further than this."""
 STREAMS: tuple[Stream, ...] = (
     Stream("leads", timedelta(seconds=30)),
     Stream("contacts", timedelta(seconds=30)),
@@ -45,10 +51,14 @@ STREAMS: tuple[Stream, ...] = (
     Stream("email_messages", timedelta(seconds=60)),
     Stream("opportunities", timedelta(minutes=2)),
     Stream("accounts", timedelta(minutes=5)),
+    Stream(ROLES, timedelta(minutes=5), frozenset({Tier.COMPLETE})),
     # What is known now comes with the records; this is what was before.
     *(Stream(name, timedelta(minutes=15), frozenset({Tier.COMPLETE})) for name in HISTORIES),
     Stream(PURGES, timedelta(hours=1), frozenset({Tier.COMPLETE})),
 )
+
+
+_OBJECTS: Mapping[str, str] = {**OBJECTS, **HISTORIES, ROLES: ROLE}
 
 
 class Reader:
@@ -61,8 +71,9 @@ class Reader:
         self._horizon = Horizon(session, settings.settle)
         self._load = FirstLoad(settings, session, assembly, self._horizon)
         objects = [object for name, object in OBJECTS.items() if name not in settings.without]
-        self._purges = Purges(settings.name, session, objects)
-        self.streams = tuple(stream for stream in STREAMS if stream.name not in settings.without)
+        self._purges = Purges(settings, session, objects)
+        left_out = settings.without | ({ROLES} if "opportunities" in settings.without else set())
+        self.streams = tuple(stream for stream in STREAMS if stream.name not in left_out)
 
     def pull(self, stream: str, cursor: Cursor | None, tier: Tier) -> Page:
         """One page; see `Crm.pull`. The fast tier returns the end of its window as a cursor to throw away."""
@@ -70,10 +81,12 @@ class Reader:
             raise LookupError(f"{self._settings.name} has no stream {stream!r}")
         if stream == PURGES:
             return self._purges.pull(cursor)
-        object = HISTORIES.get(stream) or OBJECTS[stream]
+        object = _OBJECTS[stream]
         place = Place.of(cursor)
-        if stream in HISTORIES and not self._session.readable(object, lane=Lane.REFRESH):
+        if stream not in OBJECTS and not self._session.readable(object, lane=Lane.REFRESH):
             return Page(place.cursor(), True)
+        if stream == ROLES and place.since is None:
+            place = Place(since=self._session.now().replace(microsecond=0) - ROLES_FROM)
         read = self._fast if tier is Tier.FAST else self._complete
         try:
             page = read(object, place)
@@ -81,6 +94,13 @@ class Reader:
             raise ProtocolViolation(self._settings.name, f"{stream}: {odd}") from None
         self._report_unreadable()
         return page
+
+    def size(self, stream: str) -> int | None:
+        """How many rows the object has, deleted and archived ones included; None for what is not read by rows."""
+        object = HISTORIES.get(stream) or OBJECTS.get(stream)
+        if object is None or not self._session.readable(object, lane=Lane.BACKFILL):
+            return None
+        return self._session.count(object, up_to=MOST_ROWS, lane=Lane.BACKFILL)
 
     def _report_unreadable(self) -> None:
         counts = self._assembly.records.unreadable

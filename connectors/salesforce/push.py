@@ -1,32 +1,51 @@
-"""Writing score fields: values shaped to the fields as described, 200 records a call, one outcome per record."""
+"""Writing score fields: values shaped to the fields as described, one outcome per record.
+
+A few records go in one call of sObject Collections and are answered at once. Many go in an ingest job, on which
+Salesforce works by itself: its id, the parcel, is handed to the caller to keep before anything is sent, and `collect`
+asks for it until it has come to an end, in whatever process.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
+from time import monotonic
 from typing import Any
 
-from connectors.errors import Misconfigured
+from connectors.errors import Misconfigured, ProtocolViolation
+from connectors.port import Cursor, Note
 from connectors.quota import Lane
 from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteOutcome, WriteResult
+from connectors.salesforce.bulk import FIRST_PAUSES, LATER_PAUSES
 from connectors.salesforce.describe import Description, Field
 from connectors.salesforce.faults import Fault, fault_of, verdict
+from connectors.salesforce.heirs import Heirs, by_object
+from connectors.salesforce.ingest import LARGEST, IngestJobs, State, files, fits
 from connectors.salesforce.mapping import PEOPLE, Records
 from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
-from connectors.salesforce.values import soql_instant
+from connectors.salesforce.values import instant, soql_instant
+
+log = logging.getLogger(__name__)
 
 PUSH_SIZE = 200
 """Records per sObject Collections request (REST API guide, "Update Multiple Records")."""
+PATIENCE = timedelta(minutes=30)
+"""A job that has not ended by then is aborted: newer scores wait behind it."""
+NO_JOBS_FOR = timedelta(hours=1)
+"""How long Collections do all after a job came to nothing."""
+_YOUNG = timedelta(seconds=20)
 _REDESCRIBE = frozenset(
     {"STRING_TOO_LONG", "NUMBER_OUTSIDE_VALID_RANGE", "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", "INVALID_FIELD",
      "INVALID_FIELD_FOR_INSERT_UPDATE"}
 )  # fmt: skip
 """Row errors that say that the fields are not what `describe` said when we last asked."""
-_MERGES_FOLLOWED = 5
+_NOT_IN_JOBS = frozenset({"DUPLICATES_DETECTED"})
+"""Row errors of a job that Collections may not meet: there a warning duplicate rule lets the record pass."""
 
 
 class Unfit(Exception):
@@ -40,16 +59,24 @@ class Unfit(Exception):
 class Writer:
     """Pushes to one org and reads back what it holds."""
 
-    def __init__(self, settings: SalesforceSettings, session: Session) -> None:
+    def __init__(self, settings: SalesforceSettings, session: Session, *, largest_file: int = LARGEST) -> None:
         self._source = settings.name
         self._session = session
         self._records = Records(settings)
         self._mapped = settings.mapped
+        self._heirs = Heirs(session)
+        self._jobs = IngestJobs(session)
+        self._many, self._most, self._largest = settings.bulk_write_from, settings.bulk_write_size, largest_file
+        self._jobs_from = 0.0
 
-    def push(self, writes: Sequence[FieldWrite]) -> list[WriteResult]:
+    def push_size(self, waiting: int) -> int:
+        """See `Crm.push_size`: a job's worth from `bulk_write_from` on."""
+        return self._most if waiting >= self._many and monotonic() >= self._jobs_from else PUSH_SIZE
+
+    def push(self, writes: Sequence[FieldWrite], note: Note) -> list[WriteResult]:
         """See `Crm.push`. Raises `Misconfigured` when a mapped field is missing or read-only: no record can succeed."""
-        if len(writes) > PUSH_SIZE:
-            raise ValueError(f"a push carries at most {PUSH_SIZE} records, not {len(writes)}")
+        if len(writes) > self._most:
+            raise ValueError(f"a push carries at most {self._most} records, not {len(writes)}")
         results: dict[RecordRef, WriteResult] = {}
         bodies: dict[RecordRef, dict[str, Any]] = {}
         for write in writes:  # of two writes to one record the later holds: Salesforce refuses an id that comes twice
@@ -61,15 +88,78 @@ class Writer:
                 results[write.ref] = self._result(write.ref, unfit.fault)
         # Each change of type begins a new chunk, and a request may have ten: so one type after the other.
         order = sorted(bodies, key=lambda ref: ref.object)
-        if order:
-            answers = self._session.update([bodies[ref] for ref in order])
-            results.update(self._judge(dict(zip(order, answers, strict=True))))
+        if len(writes) > PUSH_SIZE:
+            in_jobs, order = self._parted(bodies)
+            results.update(self._begin({ref: bodies[ref] for ref in in_jobs}, note))
+        for start in range(0, len(order), PUSH_SIZE):
+            chunk = order[start : start + PUSH_SIZE]
+            answers = self._session.update([bodies[ref] for ref in chunk])
+            results.update(self._judge(dict(zip(chunk, map(_fault, answers), strict=True))))
         return [results[write.ref] for write in writes]
+
+    def collect(self, parcel: Cursor, refs: Sequence[RecordRef]) -> list[WriteResult] | None:
+        """See `Crm.collect`. A young job is looked at for some seconds, an older one once after a pause."""
+        begun, jobs = instant(parcel["begun"]), [str(job) for job in parcel["jobs"]]
+        age = self._session.now() - begun
+        lost = False
+        for job in jobs:
+            state = self._jobs.state(job, FIRST_PAUSES if age < _YOUNG else LATER_PAUSES)
+            if state is State.RUNNING and age < PATIENCE:
+                return None
+            if state in (State.OPEN, State.RUNNING):  # left by whoever died before it was begun, or it takes too long
+                self._jobs.abort(job)
+            lost |= state is not State.DONE
+        told = {id: fault for job in jobs for id, fault in self._jobs.outcomes(job).items()}
+        if lost or any(fault and fault.code in _NOT_IN_JOBS for fault in told.values()):
+            self._without_jobs(f"jobs that were lost: {', '.join(jobs)}" if lost else "a duplicate rule")
+        results = self._judge({ref: told[ref.id] for ref in refs if ref.id in told}, in_job=True)
+        unknown = "the job ended without a word on this record"
+        return [results.get(ref) or WriteResult(ref, WriteOutcome.UNRESOLVED, "NO_OUTCOME", unknown) for ref in refs]
+
+    def _parted(self, bodies: Mapping[RecordRef, Mapping[str, Any]]) -> tuple[list[RecordRef], list[RecordRef]]:
+        """What goes in jobs, and what does not: what a CSV cannot say, and an object that one call can carry."""
+        by_type: defaultdict[str, list[RecordRef]] = defaultdict(list)
+        odd = [ref for ref, body in bodies.items() if not fits(body)]
+        for ref in bodies.keys() - set(odd):
+            by_type[ref.object].append(ref)
+        groups = [sorted(refs) for _, refs in sorted(by_type.items())]
+        large = [ref for refs in groups if len(refs) > PUSH_SIZE for ref in refs]
+        return large, [*(ref for refs in groups if len(refs) <= PUSH_SIZE for ref in refs), *odd]
+
+    def _begin(self, bodies: Mapping[RecordRef, Mapping[str, Any]], note: Note) -> dict[RecordRef, WriteResult]:
+        """Have jobs made, noted and begun. Where they are refused, the records are for the next push, a small one."""
+        objects = [
+            (object, content)
+            for object in sorted({ref.object for ref in bodies})
+            for content in files([body for ref, body in bodies.items() if ref.object == object], self._largest)
+        ]
+        jobs: list[str] = []
+        try:
+            if monotonic() < self._jobs_from:
+                raise Misconfigured(self._source, "ingest jobs are out of use for now")
+            for object, _ in objects:
+                jobs.append(self._jobs.create(object))
+        except (Misconfigured, ProtocolViolation) as refusal:
+            self._without_jobs(str(refusal))
+            for job in jobs:
+                self._jobs.abort(job)
+            soon = timedelta(seconds=1)
+            return {ref: WriteResult(ref, WriteOutcome.RETRY, "NO_JOB", str(refusal), soon) for ref in bodies}
+        if jobs:
+            note({"jobs": jobs, "begun": soql_instant(self._session.now())})
+        for job, (_, content) in zip(jobs, objects, strict=True):
+            self._jobs.submit(job, content)
+        return {ref: WriteResult(ref, WriteOutcome.UNRESOLVED, "IN_JOB", "an ingest job is at it") for ref in bodies}
+
+    def _without_jobs(self, why: str) -> None:
+        self._jobs_from = monotonic() + NO_JOBS_FOR.total_seconds()
+        extra = {"action": "bulk_write_lost", "crm": self._source, "why": why}
+        log.warning("an ingest job came to nothing; for an hour records are written 200 a call", extra=extra)
 
     def read_back(self, refs: Sequence[RecordRef]) -> dict[RecordRef, dict[ScoreField, Value]]:
         """See `Crm.read_back`."""
         held: dict[RecordRef, dict[ScoreField, Value]] = {}
-        for object, ids in _by_object(refs).items():
+        for object, ids in by_object(refs).items():
             described = self._session.describe(object, lane=Lane.WRITE)
             columns = ["Id", *sorted(set(self._mapped.values()) & described.fields.keys())]
             soql = f"SELECT {', '.join(columns)} FROM {object} WHERE Id IN {{ids}}"
@@ -100,18 +190,18 @@ class Writer:
             f"the field {name} of {described.name} {wrong} the integration user; {fix}, or map another field",
         )
 
-    def _judge(self, answers: Mapping[RecordRef, Mapping[str, Any]]) -> dict[RecordRef, WriteResult]:
+    def _judge(self, faults: Mapping[RecordRef, Fault | None], *, in_job: bool = False) -> dict[RecordRef, WriteResult]:
         results: dict[RecordRef, WriteResult] = {}
         astray: dict[RecordRef, Fault] = {}
-        for ref, answer in answers.items():
-            if answer.get("success"):
+        for ref, fault in faults.items():
+            if fault is None:
                 results[ref] = WriteResult(ref, WriteOutcome.WRITTEN)
                 continue
-            errors = answer.get("errors") or [{}]
-            fault = fault_of(errors[0])
             if fault.code in _REDESCRIBE:
                 self._session.forget(ref.object)
-            if verdict(fault).lookup:
+            if in_job and fault.code in _NOT_IN_JOBS:
+                results[ref] = WriteResult(ref, WriteOutcome.RETRY, fault.code, _where(fault))
+            elif verdict(fault).lookup:
                 astray[ref] = fault
             else:
                 results[ref] = self._result(ref, fault)
@@ -120,7 +210,7 @@ class Writer:
 
     def _trace(self, astray: Mapping[RecordRef, Fault]) -> dict[RecordRef, WriteResult]:
         """What became of records that cannot be written under their own id any more."""
-        trail, living = self._trail(astray)
+        trail, living = self._heirs.of(astray)
         results = {}
         for ref, fault in astray.items():
             heir = trail.get(ref)
@@ -137,37 +227,6 @@ class Writer:
         judged = verdict(fault)
         message = "; ".join(part for part in (_where(fault), judged.fix) if part)
         return WriteResult(ref, judged.outcome, fault.code, message, judged.retry_after)
-
-    def _trail(self, refs: Iterable[RecordRef]) -> tuple[dict[RecordRef, RecordRef], set[RecordRef]]:
-        """Where records live on (the winner of a merge, the contact of a converted lead, or several such steps), and
-        which of them are neither deleted nor moved."""
-        ends: dict[RecordRef, RecordRef] = {}
-        living: set[RecordRef] = set()
-        asking = {ref: ref for ref in refs}  # on whose behalf -> whom we ask for
-        for _ in range(_MERGES_FOLLOWED):
-            steps, alive = self._steps(asking.values())
-            living |= alive
-            asking = {ref: steps[at] for ref, at in asking.items() if at in steps}
-            if not asking:
-                break
-            ends.update(asking)
-        return ends, living
-
-    def _steps(self, refs: Iterable[RecordRef]) -> tuple[dict[RecordRef, RecordRef], set[RecordRef]]:
-        steps: dict[RecordRef, RecordRef] = {}
-        alive: set[RecordRef] = set()
-        for object, ids in _by_object(refs).items():
-            columns = ["Id", "IsDeleted", "MasterRecordId", *(["ConvertedContactId"] if object == "Lead" else [])]
-            soql = f"SELECT {', '.join(columns)} FROM {object} WHERE Id IN {{ids}}"
-            for row in self._session.query_ids(soql, ids, lane=Lane.WRITE, everything=True):
-                ref = self._records.ref(object, row["Id"])
-                if row.get("MasterRecordId"):
-                    steps[ref] = self._records.ref(object, row["MasterRecordId"])
-                elif row.get("ConvertedContactId"):
-                    steps[ref] = self._records.ref("Contact", row["ConvertedContactId"])
-                elif not row.get("IsDeleted"):
-                    alive.add(ref)
-        return steps, alive
 
 
 def shaped(value: Value, field: Field) -> Any:
@@ -208,8 +267,6 @@ def _where(fault: Fault) -> str:
     return f"{', '.join(unnamed)}: {fault.message}" if unnamed else fault.message
 
 
-def _by_object(refs: Iterable[RecordRef]) -> dict[str, list[str]]:
-    ids: defaultdict[str, list[str]] = defaultdict(list)
-    for ref in refs:
-        ids[ref.object].append(ref.id)
-    return dict(ids)
+def _fault(answer: Mapping[str, Any]) -> Fault | None:
+    """Why a row of Collections was not saved; None when it was."""
+    return None if answer.get("success") else fault_of((answer.get("errors") or [{}])[0])

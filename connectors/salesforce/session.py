@@ -14,7 +14,7 @@ import requests
 from simple_salesforce.api import Salesforce
 from simple_salesforce.format import format_soql
 
-from connectors.errors import AuthFailed, Misconfigured, ProtocolViolation, Transient
+from connectors.errors import AuthFailed, CrmError, Misconfigured, ProtocolViolation, Transient
 from connectors.port import Quota
 from connectors.quota import Gate, Lane
 from connectors.salesforce.describe import Description, description
@@ -73,6 +73,7 @@ class Session:
         self._login = Login(settings, self._wire, tokens)
         self._client: _Client | None = None
         self._described: dict[str, tuple[float, Description | Misconfigured]] = {}
+        self._asking = False
 
     def query(self, soql: str, *, lane: Lane, everything: bool = False) -> Rows:
         """Run a query; `everything` includes deleted, merged and archived rows (queryAll)."""
@@ -104,9 +105,10 @@ class Session:
         except (KeyError, TypeError, IndexError):
             raise ProtocolViolation(self.source, "a query was answered without records") from None
 
-    def count(self, object: str, *, up_to: int, lane: Lane) -> int:
-        """How many rows an object has, deleted and archived ones included; counts no further than `up_to`."""
-        answer = self._call(lane, "GET", "queryAll", params={"q": f"SELECT COUNT() FROM {object} LIMIT {up_to}"})
+    def count(self, object: str, *, up_to: int, lane: Lane, everything: bool = True) -> int:
+        """How many rows an object has, by default with deleted and archived ones; counts no further than `up_to`."""
+        path, soql = "queryAll" if everything else "query", f"SELECT COUNT() FROM {object} LIMIT {up_to}"
+        answer = self._call(lane, "GET", path, params={"q": soql})
         return int(answer.get("totalSize") or 0) if isinstance(answer, dict) else 0
 
     def get(self, path: str, *, lane: Lane) -> Any:
@@ -116,6 +118,19 @@ class Session:
     def post(self, path: str, body: Mapping[str, Any], *, lane: Lane) -> Any:
         """Create one. It may be created twice when an answer is lost."""
         return self._call(lane, "POST", path, json=body)
+
+    def patch(self, path: str, body: Mapping[str, Any], *, lane: Lane) -> Any:
+        """Change one. It may be asked for twice when an answer is lost."""
+        return self._call(lane, "PATCH", path, json=body)
+
+    def upload(self, path: str, content: bytes, *, lane: Lane) -> None:
+        """Put a CSV there. It may be sent twice when an answer is lost."""
+
+        def send(client: _Client) -> None:
+            headers = {**client.sdk.headers, "Content-Type": "text/csv; charset=UTF-8"}
+            self._wire.request("PUT", client.sdk.base_url + path, data=content, headers=headers)
+
+        attempt(lambda: self._once(lane, send), sleep=self._sleep)
 
     def download(
         self, path: str, params: Mapping[str, str], read: Callable[[requests.Response], T], *, lane: Lane
@@ -187,9 +202,14 @@ class Session:
         """Describe `object` anew next time: what we knew of it has proved wrong."""
         self._described.pop(object, None)
 
-    def limits(self) -> dict[str, Any]:
-        """The org's allowances. Raises `Misconfigured` without the View Setup permission."""
-        return dict(self._call(Lane.INBOUND, "GET", "limits"))
+    def usage(self, *, lane: Lane) -> Quota:
+        """The day's calls, asked for. Raises `Misconfigured` without the View Setup permission."""
+        answer = self._call(lane, "GET", "limits")
+        try:
+            daily = answer["DailyApiRequests"]
+            return Quota(int(daily["Max"]) - int(daily["Remaining"]), int(daily["Max"]))
+        except (KeyError, TypeError, ValueError):
+            raise ProtocolViolation(self.source, "limits does not tell the day's calls") from None
 
     def versions(self) -> list[str]:
         """The API versions that the login host offers; needs no token."""
@@ -247,7 +267,17 @@ class Session:
                 client = self._connect(client.grant)
             else:
                 client.proven = True
+                self._listen(lane)
                 return answer
+
+    def _listen(self, lane: Lane) -> None:
+        """Answers tell the day's calls as a rule. Where they have not for a while the org is asked, if it lets us."""
+        if self._asking or monotonic() - self._wire.heard_at < self._settings.usage_age.total_seconds():
+            return
+        self._asking = True  # the call below comes by here, too
+        with suppress(CrmError):
+            self._wire.hear(self.usage(lane=lane))
+        self._asking, self._wire.heard_at = False, monotonic()
 
     def _connect(self, refused: Grant | None) -> _Client:
         grant = self._login.grant(refused)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 
-from connectors.quota import DEFAULT_SHARES, Budget, Lane, Window
+from connectors.quota import DEFAULT_OWN, DEFAULT_SHARES, Budget, Lane, Window, ordered
 from connectors.records import ActivityKind, ScoreField
 from connectors.secret import SecretRef
 
@@ -34,6 +34,12 @@ CONTRACT: Mapping[ScoreField, str] = {
 
 BUCKET = "api"
 """The one bucket of the gate: Salesforce counts all calls alike."""
+
+STREAMS = (
+    "leads", "contacts", "campaign_members", "tasks", "events", "email_messages", "opportunities",
+    "opportunity_roles", "accounts", "lead_history", "contact_history", "purges",
+)  # fmt: skip
+"""All that an org can be read by; those of `without` are left out."""
 
 VendorField = Annotated[str, Field(pattern=r"^[A-Za-z]\w*$", max_length=80)]
 
@@ -112,6 +118,11 @@ class SalesforceSettings(_Frozen):
     campaigns: tuple[CampaignRule, ...] = Field(default=(), description="looked at before the shipped rules")
     without: frozenset[str] = Field(default=frozenset(), description="streams to leave out, such as email_messages")
 
+    erase_purged: bool = Field(
+        default=True,
+        description="a lead or contact that was deleted for good is erased here too; false keeps it as deleted",
+    )
+
     settle: timedelta = Field(
         default=timedelta(seconds=60), ge=timedelta(0), description="how late a row may become visible"
     )
@@ -119,6 +130,16 @@ class SalesforceSettings(_Frozen):
     page_size: Annotated[int, Field(ge=1, le=2000)] = 2000
     bulk_from: PositiveInt = Field(default=2000, description="rows from which on a first load is a Bulk API 2.0 query")
     bulk_page_size: PositiveInt = Field(default=10_000, description="rows of a bulk query that are applied at once")
+    bulk_census_from: PositiveInt = Field(
+        default=20_000, description="rows from which on the nightly census of an object is a Bulk API 2.0 query"
+    )
+    bulk_census_page_size: PositiveInt = Field(default=50_000, description="ids of a census that are noted at once")
+    bulk_write_from: Annotated[int, Field(gt=200)] = Field(
+        default=2000, description="records that wait to be written from which on they go in a Bulk API 2.0 ingest job"
+    )
+    bulk_write_size: Annotated[int, Field(gt=200, le=100_000)] = Field(
+        default=10_000, description="records of one such push: newer scores wait until it has come to an end"
+    )
     describe_for: timedelta = timedelta(minutes=15)
     token_for: timedelta = Field(
         default=timedelta(hours=2), description="how long a token is handed to other processes"
@@ -126,9 +147,18 @@ class SalesforceSettings(_Frozen):
     calls_per_second: PositiveInt = Field(
         default=20, description="of the 25 long calls (5 in a trial) that may run at once"
     )
+    usage_age: timedelta = Field(
+        default=timedelta(minutes=5),
+        ge=timedelta(0),
+        description="ask for the day's calls (/limits) when no answer has told them for so long",
+    )
     daily_calls: PositiveInt = Field(default=15_000, description="assumed until Salesforce tells it")
     daily_shares: Mapping[Lane, Annotated[float, Field(gt=0, le=1)]] = Field(
-        default_factory=lambda: dict(DEFAULT_SHARES)
+        default=DEFAULT_SHARES,
+        description="how much of the day's calls may be gone, by anyone, when a lane stops; the rest is a reserve",
+    )
+    daily_own: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=DEFAULT_OWN, description="share of the day's calls that Leadgauge makes at most"
     )
 
     @field_validator("fields", mode="before")
@@ -141,6 +171,18 @@ class SalesforceSettings(_Frozen):
     @classmethod
     def _over_the_shares(cls, given: Any) -> Any:
         return {**DEFAULT_SHARES, **given} if isinstance(given, Mapping) else given
+
+    @field_validator("daily_shares")
+    @classmethod
+    def _in_order(cls, shares: Mapping[Lane, float]) -> Mapping[Lane, float]:
+        return ordered(shares)
+
+    @field_validator("without")
+    @classmethod
+    def _known_streams(cls, without: frozenset[str]) -> frozenset[str]:
+        if unknown := sorted(without - set(STREAMS)):
+            raise ValueError(f"no stream is called {', '.join(unknown)}; there are {', '.join(STREAMS)}")
+        return without
 
     @field_validator("login_url", "audience")
     @classmethod
@@ -174,7 +216,8 @@ class SalesforceSettings(_Frozen):
     @property
     def budget(self) -> Budget:
         """The org's limits, for the gate."""
-        return Budget({BUCKET: Window(self.calls_per_second)}, self.daily_calls, self.daily_shares)
+        windows = {BUCKET: Window(self.calls_per_second)}
+        return Budget(windows, self.daily_calls, self.daily_shares, self.daily_own)
 
     @property
     def token_audience(self) -> str:

@@ -39,6 +39,7 @@ class Wire(requests.Session):
         super().__init__()
         self.mount("https://", TimeoutAdapter(ca_bundle=settings.ca_bundle))
         self.quota: Quota | None = None
+        self.heard_at = monotonic()
         self._source = settings.name
         self._observer = observer
         self._told = told
@@ -47,6 +48,11 @@ class Wire(requests.Session):
     def now(self) -> datetime | None:
         """The server's time, from the `Date` of its last answer; None before the first."""
         return None if self._ahead is None else datetime.now(UTC) + self._ahead
+
+    def hear(self, quota: Quota) -> None:
+        """Take the day as it was told."""
+        self.quota, self.heard_at = quota, monotonic()
+        self._told(quota)
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
         """Raises `SessionRefused` for 401 and a `CrmError` for everything else that is not a success."""
@@ -98,8 +104,7 @@ class Wire(requests.Session):
             self._ahead = parsedate_to_datetime(headers["Date"]) - datetime.now(UTC)
         # Newer orgs append api-bursts or per-app-api-usage; a pattern that wants the whole header sees nothing then.
         if usage := _USAGE.search(headers.get("Sforce-Limit-Info", "")):
-            self.quota = Quota(used=int(usage[1]), limit=int(usage[2]))
-            self._told(self.quota)
+            self.hear(Quota(used=int(usage[1]), limit=int(usage[2])))
 
     def _error(self, response: requests.Response, endpoint: str) -> CrmError:
         now = self.now() or datetime.now(UTC)

@@ -65,6 +65,12 @@ def _account_of(org: Org, row: dict[str, Any]) -> None:
     _set(row, "AccountId", account)
 
 
+def _who_count(row: dict[str, Any], before: Row | None) -> None:
+    """One, or none, until the activity is shared."""
+    if before is None or row.get("WhoCount", 0) == before.get("WhoCount", 0) <= 1:
+        row["WhoCount"] = int("WhoId" in row)
+
+
 def _task(org: Org, row: dict[str, Any], before: Row | None, at: datetime) -> None:
     closed = row.get("Status") == CLOSED_TASK
     row["IsClosed"], row["IsHighPriority"] = closed, row.get("Priority") == "High"
@@ -73,6 +79,7 @@ def _task(org: Org, row: dict[str, Any], before: Row | None, at: datetime) -> No
     elif before is None or not before["IsClosed"]:
         row.setdefault("CompletedDateTime", stamp(at))
     _account_of(org, row)
+    _who_count(row, before)
     row["IsArchived"] = org.is_archivable("Task", row)
 
 
@@ -87,6 +94,7 @@ def _event(org: Org, row: dict[str, Any], before: Row | None, at: datetime) -> N
         row["EndDateTime"] = stamp(instant(start) + timedelta(minutes=minutes))
     row["EventSubtype"] = "Event"
     _account_of(org, row)
+    _who_count(row, before)
     row["IsArchived"] = org.is_archivable("Event", row)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sandbox.salesforce import relations
 from sandbox.salesforce.schema import FieldType
 from sandbox.salesforce.table import Row
 from sandbox.salesforce.values import stamp
@@ -24,6 +25,7 @@ def saved(org: Org, object: str, before: Row | None, row: Row, *, at: datetime, 
         _stage_history(org, before, row, at=at, by=by)
     elif object in ("Task", "Event"):
         _last_activity(org, object, row, at=at, by=by)
+    relations.saved(org, object, before, row, at=at, by=by)
 
 
 def note_history(org: Org, object: str, id: str, field: str, *, at: datetime, by: str, **values: Any) -> None:

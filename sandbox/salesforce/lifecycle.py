@@ -157,7 +157,10 @@ def _mapped(row: Row, mapping: dict[str, str]) -> dict[str, Any]:
 def _hand_over(org: Org, lead: str, contact: str, *, at: datetime, by: str) -> None:
     """Activities move to the contact; campaign members keep the lead and gain the contact."""
     restamp = org.reparenting_restamps
-    for object, name in (("Task", "WhoId"), ("Event", "WhoId"), ("EmailMessageRelation", "RelationId")):
+    for object, name in (
+        ("Task", "WhoId"), ("Event", "WhoId"), ("EmailMessageRelation", "RelationId"), ("TaskRelation", "RelationId"),
+        ("EventRelation", "RelationId"),
+    ):  # fmt: skip
         for id in org.tables[object].having(name, [lead]):
             row = org.current(object, id)
             if row is not None and row.get(name) == lead:

@@ -21,6 +21,7 @@ from sandbox.salesforce.fields import (
     url,
     whole,
 )
+from sandbox.salesforce.relations import relations
 from sandbox.salesforce.schema import Field, SObject
 from sandbox.salesforce.setup_objects import setup_objects
 
@@ -248,6 +249,7 @@ def _task() -> SObject:
                 [
                     lookup("AccountId", "Account"), flag("IsClosed", label="Closed"), flag("IsHighPriority"),
                     flag("IsArchived", label="Archived"), moment("CompletedDateTime"), flag("IsRecurrence"),
+                    whole("WhoCount"),
                 ]
             ),
         ],
@@ -271,6 +273,7 @@ def _event() -> SObject:
                 [
                     lookup("AccountId", "Account"), flag("IsChild"), flag("IsGroupEvent"),
                     flag("IsArchived", label="Archived"), flag("IsRecurrence"), picklist("EventSubtype", "Event"),
+                    whole("WhoCount"),
                 ]
             ),
         ],
@@ -349,6 +352,6 @@ def standard_objects() -> dict[str, SObject]:
     """A fresh schema, by object name. Each org has its own, as administrators change theirs."""
     objects = [
         _account(), _contact(), _lead(), _opportunity(), _opportunity_history(), _campaign(), _campaign_member(),
-        _task(), _event(), _email_message(), _email_message_relation(), *setup_objects(),
+        _task(), _event(), _email_message(), _email_message_relation(), *relations(), *setup_objects(),
     ]  # fmt: skip
     return {sobject.name: sobject for sobject in objects}

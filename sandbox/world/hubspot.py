@@ -237,7 +237,8 @@ class HubspotRecorder:
         self._log(person, "notes", {"hs_note_body": detail["text"]}, at)
 
     def _fields(self, person: Person, at: datetime, detail: Mapping[str, Any]) -> None:
-        self._change(person, _named(detail), at)
+        if values := _named(detail):
+            self._change(person, values, at)
 
     def _deal(self, person: Person, at: datetime, detail: Mapping[str, Any]) -> None:
         values = {

@@ -23,7 +23,7 @@ class Kind(StrEnum):
     SALES_MAIL = "sales_mail"  # incoming, subject
     MEETING = "meeting"  # subject, minutes
     NOTE = "note"  # text
-    FIELDS = "fields"  # the BANT fields and leaks that sales fills
+    FIELDS = "fields"  # what sales fills: BANT, and the leaks; a CRM without a field for something lacks it
     DEAL = "deal"  # name, amount
     STAGE = "stage"  # stage: a Stage, reason
     MERGED = "merged"  # into: number of the person whose record wins

@@ -122,10 +122,13 @@ def _selling(diary: _Diary, person: Person, work: Work, dice: random.Random) -> 
     if won or dice.random() < 0.4:
         yield diary.note(dice.uniform(0.5, 2), Kind.STAGE, stage=Stage.NEGOTIATION, reason="")
     if not won:
-        yield diary.note(dice.uniform(4, 25), Kind.STAGE, stage=Stage.LOST, reason=dice.choice(LOSS_REASONS))
+        reason = dice.choice(LOSS_REASONS)
+        yield diary.note(dice.uniform(4, 25), Kind.STAGE, stage=Stage.LOST, reason=reason)
+        yield diary.note(0.01, Kind.FIELDS, loss_reason=reason)
         return
     assert work.closes_at is not None
     yield diary.note_at(work.closes_at, Kind.STAGE, stage=Stage.WON, reason="")
+    yield diary.note(0.01, Kind.FIELDS, contract_signed=True)
 
 
 class _Diary:

@@ -221,7 +221,8 @@ class SalesforceRecorder:
         self._log(person, at, {"Subject": "Note", "Type": "Other", "Description": detail["text"]})
 
     def _fields(self, person: Person, at: datetime, detail: Mapping[str, Any]) -> None:
-        self._change(person, _named(detail), at, by=self.user(person, at))
+        if fields := _named(detail):
+            self._change(person, fields, at, by=self.user(person, at))
 
     def _deal(self, person: Person, at: datetime, detail: Mapping[str, Any]) -> None:
         rep = self.user(person, at)

@@ -32,12 +32,25 @@ class Practice:
     """The practice CRMs and their control routes."""
 
     def __init__(self, directory: Path, people: int, seed: int) -> None:
-        command = [PYTHON, "-m", "sandbox", "--directory", str(directory), "--people", str(people), "--seed", str(seed)]
+        self._directory = directory
+        self._command = ["--directory", str(directory), "--people", str(people), "--seed", str(seed)]
         self._log = (directory.parent / "practice.log").open("wb")
+        self._start()
+
+    def _start(self, *options: str) -> None:
+        command = [PYTHON, "-m", "sandbox", *self._command, *options]
         self.process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
-        file = directory / "sandbox.json"
+        file = self._directory / "sandbox.json"
         until(lambda: file.exists() or self.process.poll() is not None, 60, "practice CRMs ready")
         self.told: dict[str, Any] = json.loads(file.read_text("utf-8"))
+
+    def restart(self, *options: str) -> None:
+        """Stop, and start again with the same world on the same ports, and these options."""
+        before = {crm: self.url(crm) for crm in ("salesforce", "hubspot")}
+        self.process.terminate()
+        self.process.wait(20)
+        self._start(*options)
+        assert {crm: self.url(crm) for crm in before} == before, "another process took a port"
 
     def url(self, crm: str) -> str:
         return f"{self.told[crm]['url']}/sandbox"
@@ -92,7 +105,7 @@ class Product:
 
     def __init__(self, home: Path, practice: Practice, database_url: str, redis_url: str, broker_url: str) -> None:
         home.mkdir(exist_ok=True)
-        self.config = {
+        self.config: dict[str, Any] = {
             "home": str(home),
             "sources": practice.sources(),
             "plan_every": 1,
@@ -100,7 +113,7 @@ class Product:
             "lease": 12,
             "partitions": 4,
         }
-        (home / "leadgauge.yaml").write_text(yaml.safe_dump(self.config), "utf-8")
+        self.configure()
         self.environment = {
             **os.environ,
             "LEADGAUGE_CONFIG": str(home / "leadgauge.yaml"),
@@ -111,6 +124,10 @@ class Product:
         }
         self.log = (home.parent / "product.log").open("ab")
         self.running: list[subprocess.Popen[bytes]] = []
+
+    def configure(self) -> None:
+        """Write `config` down: for processes that start from now on."""
+        (Path(self.config["home"]) / "leadgauge.yaml").write_text(yaml.safe_dump(self.config), "utf-8")
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """A command to its end."""

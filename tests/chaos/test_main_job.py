@@ -13,32 +13,10 @@ import redis
 from sqlalchemy import Engine, create_engine, text
 
 from tests.chaos.conftest import Practice, Product, until
+from tests.chaos.oracle import NEUTRAL, assert_nothing_to_write, numbers, read_from_nothing, settled
 
 LOST_ANSWERS = {"probability": 0.3, "seed": 5, "effect": {"reset_after": True}}
 WRITES = {"salesforce": r"/composite/sobjects", "hubspot": r"/batch/update"}
-HISTORY = {"mql_date", "scored_at", "version"}
-"""What depends on when a person was first scored so: no other database can know it."""
-
-
-def numbers(engine: Engine, query: str) -> int:
-    with engine.connect() as connection:
-        return int(connection.execute(text(query)).scalar_one())
-
-
-def settled(engine: Engine, since: datetime) -> bool:
-    """Every stream that is read by the minute was, nobody waits to be scored, no write is open."""
-    with engine.connect() as connection:
-        return bool(
-            connection.execute(
-                text("""
-                SELECT NOT EXISTS (SELECT FROM stream WHERE role = 'pull' AND (succeeded_at IS NULL OR
-                                       (succeeded_at < :since AND due_at < succeeded_at + interval '100 s')))
-                   AND NOT EXISTS (SELECT FROM person WHERE dirty_at IS NOT NULL)
-                   AND NOT EXISTS (SELECT FROM ledger WHERE state IN ('intended', 'sent', 'accepted'))
-                """),
-                {"since": since},
-            ).scalar_one()
-        )
 
 
 def act(practice: Practice, engine: Engine, source: str, kind: str, how_many: int) -> None:
@@ -60,7 +38,7 @@ def test_killed_workers_and_a_flushed_redis_lose_nothing(
 ) -> None:
     engine = create_engine(database_url)
     assert (run := product.run("migrate")).returncode == 0, run.stderr
-    assert (run := product.run("policy", "set", "materiality.points=0", "mql.leave=70")).returncode == 0, run.stderr
+    assert (run := product.run("policy", "set", *NEUTRAL)).returncode == 0, run.stderr
     for crm, path in WRITES.items():
         practice.post(crm, "faults", [{"path": path, **LOST_ANSWERS}])
     product.start("beat")
@@ -90,7 +68,9 @@ def test_killed_workers_and_a_flushed_redis_lose_nothing(
     assert run.returncode == 0, run.stdout + run.stderr
     assert numbers(engine, f"SELECT count(*) FROM score WHERE as_of < '{held}'") == 0, "everybody is as of then"
 
-    _assert_another_database_agrees(product, engine, empty_database_url, held)
+    read_from_nothing(product, empty_database_url, held)
+    assert_nothing_to_write(empty_database_url)
+    engine.dispose()
     for crm in WRITES:
         for write in practice.get(crm, "writes?after=0"):
             before, after = (_ours(write[side]) for side in ("before", "after"))
@@ -99,33 +79,3 @@ def test_killed_workers_and_a_flushed_redis_lose_nothing(
 
 def _ours(fields: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in fields.items() if not name.lower().endswith(("scored_at", "scored_at__c"))}
-
-
-def _assert_another_database_agrees(product: Product, engine: Engine, url: str, held: str) -> None:
-    """Read everything from nothing: whatever is then intended is what the CRMs hold wrongly."""
-    fresh = {"LEADGAUGE_DATABASE_URL": url, "LEADGAUGE_CLOCK": held}
-    assert (run := product.run("migrate", **fresh)).returncode == 0, run.stderr
-    run = product.run("policy", "set", "materiality.points=0", "mql.leave=70", **fresh)
-    assert run.returncode == 0, run.stderr
-    run = product.run("sync", "--once", **fresh)
-    other = create_engine(url)
-    with other.connect() as connection:
-        rows = connection.execute(
-            text("""
-            SELECT s.source, s.object, s.key, l.values, r.written FROM ledger l
-            JOIN subject s ON s.id = l.subject_id JOIN record r ON r.subject_id = s.id
-            """)
-        ).all()
-    wrong = {
-        (row.source, row.object, row.key): {
-            name: (row.written.get(name), value)
-            for name, value in row.values.items()
-            if name not in HISTORY and (row.written.get(name) or None) != (value or None)
-        }
-        for row in rows
-    }
-    assert {record: fields for record, fields in wrong.items() if fields} == {}
-    everyone = "SELECT count(*) FROM subject s JOIN record r ON r.subject_id = s.id AND r.state = 'open'"
-    assert numbers(other, everyone) > 100
-    other.dispose()
-    engine.dispose()

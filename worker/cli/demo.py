@@ -134,12 +134,12 @@ def _summary(process: Process, practice: Practice, seconds: float) -> None:
         buckets = scores.buckets(connection, process.settings.goal)
         read = watch.totals(connection)
         best = watch.best(connection, process.settings.goal, 5)
+        policy = process.policy(connection)
     out.print()
     out.print(
         f"[bold]Read[/] {read['records']:,} records and {read['activities']:,} activities, which are "
         f"{read['people']:,} people, in {seconds:.0f} s from the start."
     )
-    policy = process.basis().policy
     table(
         "Buckets",
         ("bucket", "people", "what sales does"),

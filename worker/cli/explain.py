@@ -63,14 +63,14 @@ def _page(process: Process, source: str, object: str, key: str) -> str | None:
 
 def _reasons(process: Process, standing: scores.Standing) -> list[dict[str, Any]]:
     """Recomputed from the facts known then; the same function gave the score."""
-    from worker.scoring.reasons import explain_all
-    from worker.scoring.score import score_rules
+    from worker.rescoring.basis import judge, read
     from worker.store import facts
 
-    scale = Scale(process.settings.goal, standing.rules_revision, standing.policy_revision)
-    rules = process.basis_of(scale).rules
-    result = score_rules(facts.read(process.arrow, standing.as_of, [standing.person_id]), standing.as_of, rules)
-    return [asdict(reason) for reason in explain_all(rules, result).get(standing.person_id, [])]
+    scale = Scale(process.settings.goal, standing.rules_revision, standing.policy_revision, standing.champions_revision)
+    basis = process.basis_of(scale)
+    known = read(process.arrow, facts.At(standing.as_of, [standing.person_id]), basis)
+    verdict = judge(known, basis).people.get(standing.person_id)
+    return [asdict(reason) for reason in verdict.reasons] if verdict else []
 
 
 def _show(report: dict[str, Any]) -> None:
@@ -81,7 +81,7 @@ def _show(report: dict[str, Any]) -> None:
     shown = "no score" if standing["score"] is None else f"[bold]{standing['score']}[/] {standing['bucket']}"
     out.print(
         f"Person {report['person']}: {shown}, stage {standing['stage']} since {local(standing['stage_since'])}, "
-        f"as of {local(standing['as_of'])} (rules {standing['rules_revision']}, policy {standing['policy_revision']})"
+        f"as of {local(standing['as_of'])} ({_by(standing)}, policy {standing['policy_revision']})"
     )
     out.print("[bold]Records[/]")
     for r in report["records"]:
@@ -100,9 +100,9 @@ def _show(report: dict[str, Any]) -> None:
         table("Reasons", ("why", "code"), ((r["text"], r["code"]) for r in report["reasons"]))
     table(
         "History",
-        ("as of", "score", "bucket", "stage", "rules", "policy"),
+        ("as of", "score", "bucket", "stage", "by", "policy"),
         (
-            (local(h["as_of"]), h["score"], h["bucket"], h["stage"], h["rules_revision"], h["policy_revision"])
+            (local(h["as_of"]), h["score"], h["bucket"], h["stage"], _by(h), h["policy_revision"])
             for h in report["history"]
         ),
     )
@@ -115,6 +115,11 @@ def _show(report: dict[str, Any]) -> None:
         ),
         text=[3],
     )
+
+
+def _by(scored: dict[str, Any]) -> str:
+    """What gave a score."""
+    return f"rules {scored['rules_revision']}" if scored["model"] is None else f"model {scored['model']}"
 
 
 def _came(write: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from connectors.errors import CrmError
 from worker.bootstrap import NotReady
-from worker.cli import demo, explain, policy, rules, run, status, sync
+from worker.cli import demo, evaluate, explain, label, model, policy, rules, run, snapshots, status, sync, train
 from worker.cli.screen import Exit, err, error
 from worker.embedded import EmbeddedError
 from worker.lifecycle.policy import PolicyError
@@ -20,6 +20,8 @@ from worker.scoring.document import RulesError
 from worker.settings import ConfigurationError, load
 from worker.store.database import BrokenUrl, DatabaseError
 from worker.store.revisions import EditConflict
+from worker.training.goal import UnknownAttribute
+from worker.training.refusal import ModelRefused, PromotionRefused
 
 app = typer.Typer(
     name="leadgauge",
@@ -28,13 +30,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (demo, run, sync, status, explain):
+for module in (demo, run, sync, status, explain, label, train, evaluate):
     module.add_to(app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(rules.app, name="rules")
+app.add_typer(snapshots.app, name="snapshots")
+app.add_typer(model.app, name="model")
 
 ENDINGS: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
-    ((ConfigurationError, PolicyError, RulesError, EditConflict, NotReady, BrokenUrl), Exit.WRONG),
+    ((ConfigurationError, PolicyError, RulesError, EditConflict, NotReady, BrokenUrl, UnknownAttribute), Exit.WRONG),
+    ((ModelRefused, PromotionRefused), Exit.NOT_WELL),
     ((DatabaseError, EmbeddedError, CrmError), Exit.UNAVAILABLE),
 )
 

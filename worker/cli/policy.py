@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -13,10 +14,11 @@ from worker.cli.screen import emit, local, out
 from worker.lifecycle import policy as policies
 from worker.lifecycle.policy import Policy, PolicyError
 from worker.settings import load
-from worker.store import revisions
+from worker.store import models, revisions
 from worker.store.revisions import Revision
+from worker.training import registry
 
-app = typer.Typer(help="The thresholds that decide: show, set, history, revert.", no_args_is_help=True)
+app = typer.Typer(help="The thresholds that decide: show, set, history, revert, scale.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
@@ -80,6 +82,38 @@ def revert(
         policy = policies.parse(old.body)
         new = _publish(process, connection, policy, current.revision, f"revert to {revision}")
     out.print(f"published policy {new.revision}, with the settings of {revision}")
+
+
+@app.command()
+def scale(
+    model: Annotated[
+        int | None, typer.Option("--model", help="By this one's odds; left out: by those of the champion.")
+    ] = None,
+    publish: Annotated[bool, typer.Option("--publish", help="Put it in force. Everybody is scored anew.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Propose the scale on which 50 is the median lead and about one in twenty is hot."""
+    process = _open()
+    goal, now = process.settings.goal, process.now()
+    with process.engine.begin() as connection:
+        number = model if model is not None else models.champions(connection, goal)[1].get("")
+        if number is None:
+            raise PolicyError("no model scores, so there are no odds to put on a scale; name one with --model")
+        held = policies.parse(_current(process, connection).body).scale
+        proposed = registry.proposed_scale(connection, goal, number)
+        if proposed is None:
+            raise PolicyError(f"model {number} tells the leads too little apart for a scale of their odds")
+        comment = f"scale of model {number}"
+        published = publish and registry.publish_scale(connection, goal, proposed, author(), comment, now)
+    if as_json:
+        emit({"model": number, "held": held.model_dump(), "proposed": asdict(proposed), "published": published or None})
+        return
+    out.print(f"now       {held.reference_odds:g} odds are 50 points, {held.pdo:g} more points double them")
+    out.print(f"proposed  {proposed.reference_odds:g} odds are 50 points, {proposed.pdo:g} more points double them")
+    if published:
+        out.print(f"published policy {published}")
+    else:
+        out.print("--publish puts it in force; every score changes with it, and 70 comes to mean other odds")
 
 
 def _open() -> Process:

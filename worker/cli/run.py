@@ -17,7 +17,7 @@ import typer
 from worker import embedded
 from worker.bootstrap import Process
 from worker.cli.screen import Exit, err, error, out
-from worker.settings import load
+from worker.settings import ConfigurationError, load
 
 Roles = dict[str, list[str]]
 
@@ -25,6 +25,7 @@ ROLES: Roles = {
     "sync worker": ["worker", "--queues", "plan,sync"],
     "compute worker": ["worker", "--queues", "compute", "--concurrency", "1"],
     "beat": ["beat"],
+    "trainer": ["trainer"],
 }
 STOP_WITHIN = 60.0
 """Longer than a worker's soft shutdown."""
@@ -36,7 +37,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def up() -> None:
-    """Run all roles in one process group: two workers and beat. Ctrl-C stops them."""
+    """Run all roles in one process group: two workers, beat and a trainer. Ctrl-C stops them."""
     process = Process(load())
     prepare(process)
     process.close()
@@ -48,9 +49,14 @@ def up() -> None:
 def prepare(process: Process) -> None:
     """Secrets can be read, servers answer, the schema is this version's, and every configured stream has its row.
 
-    Raises `ConfigurationError`, `DatabaseError`, `RedisError`.
+    A source whose secrets cannot be read is told, and stops no other. Raises `ConfigurationError` where that is every
+    one, `DatabaseError`, `RedisError`.
     """
-    process.settings.read_secrets()
+    unreadable = process.settings.unreadable_secrets()
+    if unreadable and unreadable.keys() == set(process.sources):
+        raise ConfigurationError("\n".join(f"{source}, {what}" for source, what in unreadable.items()))
+    for source, what in unreadable.items():
+        error(f"{source}, {what}")
     process.ping_redis()
     process.migrate()
     assert process.registered

@@ -94,6 +94,12 @@ def span(length: timedelta) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
+def clock(instant: datetime, now: datetime) -> str:
+    """An instant within some days of `now`, to the minute: `09:41 UTC`, with the date where it is another."""
+    instant, now = instant.astimezone(UTC), now.astimezone(UTC)
+    return f"{instant:%H:%M} UTC" if instant.date() == now.date() else f"{instant:%m-%d %H:%M} UTC"
+
+
 def local(instant: datetime | None) -> str:
     """An instant for a person: UTC, to the second."""
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if instant else ""

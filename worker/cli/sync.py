@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -13,6 +13,9 @@ from worker.bootstrap import Process
 from worker.cli.run import prepare
 from worker.cli.screen import Exit, emit, err, error, note, out
 from worker.settings import ConfigurationError, load
+
+if TYPE_CHECKING:
+    from worker.once import Pass
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,6 +29,7 @@ def sync(
     """Read every CRM, score who is due, write, and prove every write. Ends with 0 only if all of them landed."""
     if not once:
         raise typer.BadParameter("say --once; to keep syncing, run `leadgauge up`")
+    from worker.once import Pass, unproved
     from worker.once import sync as whole_pass
 
     process = Process(load())
@@ -34,6 +38,8 @@ def sync(
     prepare(process)
     unwell = _check(process)
     if len(unwell) == len(process.sources):
+        if as_json:
+            emit(_told(Pass(unproved=unproved(process), problems=dict(unwell))))
         raise typer.Exit(Exit.UNAVAILABLE)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed}"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=as_json or not err.is_terminal) as progress:
@@ -48,10 +54,7 @@ def sync(
     process.close()
     problems = {source: str(problem) for source, problem in result.problems.items()}
     if as_json:
-        emit(
-            {name: getattr(result, name) for name in ("seen", "scored", "sent", "verified", "unproved")}
-            | {"problems": problems}
-        )
+        emit(_told(result))
     else:
         out.print(f"read {result.seen} rows, scored {result.scored} people, sent {result.sent} writes")
         out.print(
@@ -66,10 +69,17 @@ def sync(
         raise typer.Exit(Exit.NOT_WELL)
 
 
+def _told(result: Pass) -> dict[str, Any]:
+    done = {name: getattr(result, name) for name in ("seen", "scored", "sent", "verified", "unproved")}
+    return done | {"problems": {source: str(problem) for source, problem in result.problems.items()}}
+
+
 def _check(process: Process) -> Mapping[str, CrmError]:
     """What is wrong with the sources that this pass leaves alone: nothing is read from a CRM that cannot be written."""
-    unwell: dict[str, CrmError] = {}
-    for source in process.sources:
+    unwell: dict[str, CrmError] = {
+        source: Misconfigured(source, what) for source, what in process.settings.unreadable_secrets().items()
+    }
+    for source in [source for source in process.sources if source not in unwell]:
         for problem in process.crm(source).check():
             # Some places say their source, some are an address.
             where = problem.where if problem.where.startswith(source) else f"{source}: {problem.where}"

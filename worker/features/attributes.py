@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import polars as pl
 
+from connectors.records import Cause
 from worker.features.catalogue import AttributeType, Catalogue
 from worker.features.facts import INSTANT
 
@@ -15,24 +16,40 @@ _NO = ("false", "no", "n", "f", "0", "off")
 
 
 def attribute_columns(
-    known: pl.LazyFrame, people: pl.DataFrame, catalogue: Catalogue, names: Collection[str]
+    known: pl.LazyFrame, people: pl.DataFrame, catalogue: Catalogue, names: Collection[str], *, dated: bool = False
 ) -> pl.DataFrame:
-    """`people` (person_id) with one typed column for each of `names`, null where the value is missing.
+    """`people` (person_id, ..) with one typed column for each of `names`, null where the value is missing; if `dated`
+    also `since:<name>`, when each value that a CRM holds was taken on.
 
     `known` are the visible attribute rows. A record's value is its latest, and clearing a field clears it. Among the
     records of a person the latest value holds, and an account's value holds only where no record of the person's own
     has one. A value that does not parse is missing, and gives way to no older one.
     """
+    columns_of_people = people.columns
     held = {catalogue.attributes[name].derived_from or name for name in names}
     columns = ("person_id", "value", "occurred_at", "known_at", "rank", "record")
     for name in sorted(held):  # one at a time, because a copy of all rows at once would cost more memory than the facts
         rows = known.filter(pl.col("name").cast(pl.String) == name).select(columns).collect()
-        typed = _valid(rows).select("person_id", _typed(pl.col("value"), catalogue.attributes[name].type).alias(name))
+        typed = _valid(rows).select(
+            "person_id",
+            _typed(pl.col("value"), catalogue.attributes[name].type).alias(name),
+            pl.col("occurred_at").alias(f"since:{name}"),
+        )
         people = people.join(typed, on="person_id", how="left", maintain_order="left")
     for name in sorted(names):
         if origin := catalogue.attributes[name].derived_from:
             people = people.with_columns(_DERIVATIONS[name](pl.col(origin)).alias(name))
-    return people.select("person_id", *sorted(names))
+    since = [pl.when(pl.col(name).is_not_null()).then(f"since:{name}").alias(f"since:{name}") for name in sorted(held)]
+    return people.select(*columns_of_people, *sorted(names), *(since if dated else ()))
+
+
+def changed_at(known: pl.LazyFrame, people: pl.DataFrame, catalogue: Catalogue) -> pl.Series:
+    """When any attribute that sales does not fill last took on a value in a record of the person's own; null where
+    none ever did. One instant a person, in the order of `people` (person_id)."""
+    names = [name for name, attribute in catalogue.attributes.items() if attribute.cause is not Cause.SALES]
+    own = known.filter((pl.col("rank") == 0) & pl.col("name").cast(pl.String).is_in(names))
+    last = own.group_by("person_id").agg(pl.col("occurred_at").max()).collect()
+    return people.join(last, on="person_id", how="left", maintain_order="left").get_column("occurred_at")
 
 
 def _valid(rows: pl.DataFrame) -> pl.DataFrame:

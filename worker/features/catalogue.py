@@ -10,9 +10,11 @@ from typing import Self
 
 import polars as pl
 
+from connectors.records import Cause
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
-RESERVED = frozenset({"all", "any", "not", "did", "person_id", "count", "last"})
+RESERVED = frozenset({"all", "any", "not", "did", "person_id", "as_of", "count", "last"})
 """Words with a meaning of their own beside attribute names, in rules and in frames."""
 
 
@@ -39,11 +41,19 @@ _DTYPES: Mapping[AttributeType, pl.DataType] = {
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """`derived_from` names the attribute that this one is computed from; None for one that a CRM holds."""
+    """`derived_from` names the attribute that this one is computed from; None for one that a CRM holds.
+
+    `cause` says who fills it (None: nobody has said). `stable`: a record's earliest known value is taken to have held
+    since the record was made, where there is no history to know better: an assumption. `feature`: a field of the
+    user's own from which a model may learn.
+    """
 
     type: AttributeType
     label: str
     derived_from: str | None = None
+    cause: Cause | None = None
+    stable: bool = False
+    feature: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +80,29 @@ class Catalogue:
         return Catalogue({**self.attributes, **custom})
 
 
+_PROSPECT, _SALES, _SYSTEM = Cause
 _SHIPPED: Mapping[str, Attribute] = {
-    "title": Attribute(AttributeType.TEXT, "Job title"),
-    "company": Attribute(AttributeType.TEXT, "Company"),
-    "industry": Attribute(AttributeType.TEXT, "Industry"),
-    "employees": Attribute(AttributeType.NUMBER, "Employees"),
-    "annual_revenue": Attribute(AttributeType.NUMBER, "Annual revenue"),
-    "country": Attribute(AttributeType.TEXT, "Country"),
-    "website": Attribute(AttributeType.TEXT, "Website"),
-    "lead_source": Attribute(AttributeType.TEXT, "Lead source"),
-    "status": Attribute(AttributeType.TEXT, "Status"),
-    "lifecycle_stage": Attribute(AttributeType.TEXT, "Lifecycle stage"),
-    "owner": Attribute(AttributeType.TEXT, "Owner"),
-    "has_phone": Attribute(AttributeType.FLAG, "Has a phone number"),
-    "opted_out": Attribute(AttributeType.FLAG, "Opted out of e-mail"),
-    "bounced": Attribute(AttributeType.FLAG, "E-mail bounces"),
-    "budget": Attribute(AttributeType.NUMBER, "Budget"),
+    "title": Attribute(AttributeType.TEXT, "Job title", cause=_PROSPECT, stable=True),
+    "company": Attribute(AttributeType.TEXT, "Company", cause=_PROSPECT, stable=True),
+    "industry": Attribute(AttributeType.TEXT, "Industry", cause=_SYSTEM, stable=True),
+    "employees": Attribute(AttributeType.NUMBER, "Employees", cause=_SYSTEM, stable=True),
+    "annual_revenue": Attribute(AttributeType.NUMBER, "Annual revenue", cause=_SYSTEM, stable=True),
+    "country": Attribute(AttributeType.TEXT, "Country", cause=_PROSPECT, stable=True),
+    "website": Attribute(AttributeType.TEXT, "Website", cause=_PROSPECT, stable=True),
+    "lead_source": Attribute(AttributeType.TEXT, "Lead source", cause=_SYSTEM, stable=True),
+    "status": Attribute(AttributeType.TEXT, "Status", cause=_SALES),
+    "lifecycle_stage": Attribute(AttributeType.TEXT, "Lifecycle stage", cause=_SALES),
+    "owner": Attribute(AttributeType.TEXT, "Owner", cause=_SALES),
+    "has_phone": Attribute(AttributeType.FLAG, "Has a phone number"),  # from a form, an import, or a rep's search
+    "opted_out": Attribute(AttributeType.FLAG, "Opted out of e-mail", cause=_PROSPECT),
+    "bounced": Attribute(AttributeType.FLAG, "E-mail bounces", cause=_SYSTEM),
+    "budget": Attribute(AttributeType.NUMBER, "Budget"),  # told in a form, or asked for by sales
     "timeline": Attribute(AttributeType.TEXT, "Buying timeline"),
     "need": Attribute(AttributeType.TEXT, "Need"),
     "authority": Attribute(AttributeType.TEXT, "Authority"),
-    "page_views": Attribute(AttributeType.NUMBER, "Page views"),
-    "email_domain": Attribute(AttributeType.TEXT, "E-mail domain"),
-    "free_mail": Attribute(AttributeType.FLAG, "Free e-mail provider", derived_from="email_domain"),
+    "page_views": Attribute(AttributeType.NUMBER, "Page views", cause=_PROSPECT),
+    "email_domain": Attribute(AttributeType.TEXT, "E-mail domain", cause=_PROSPECT, stable=True),
+    "free_mail": Attribute(
+        AttributeType.FLAG, "Free e-mail provider", derived_from="email_domain", cause=_PROSPECT, stable=True
+    ),
 }

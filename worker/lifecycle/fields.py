@@ -26,11 +26,13 @@ def desired(
     policy: Policy,
     version: str,
     as_of: datetime,
+    probability: float | None = None,
 ) -> dict[str, Any]:
-    """What every open record of a person shall hold; None clears a field."""
+    """What every open record of a person shall hold; None clears a field. `probability` in percent, of a model."""
     bucket = policy.bucket(score) if score is not None else None
     return {
         ScoreField.SCORE.value: score,
+        ScoreField.PROBABILITY.value: _plain(probability),
         ScoreField.BUCKET.value: bucket.name if bucket else UNSCORED,
         ScoreField.ACTION.value: bucket.action if bucket else None,
         ScoreField.STAGE.value: position.stage.value,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 Points = Annotated[int, Field(ge=0, le=100)]
+Reason = Annotated[str, Field(min_length=10, max_length=500)]
 UNSCORED = "unscored"
 
 
@@ -48,6 +49,37 @@ class Materiality(_Part):
     max_age_days: int = Field(default=30, ge=1, le=3650)
 
 
+class Scale(_Part):
+    """How a model's odds become points: `reference_odds` have 50, and `pdo` points double them (`policy scale`)."""
+
+    pdo: float = Field(default=20.0, ge=2, le=100, allow_inf_nan=False)
+    reference_odds: float = Field(default=0.05, ge=1e-6, le=1e3, allow_inf_nan=False)
+
+
+class Promotion(_Part):
+    """What a challenger must show before it may score people.
+
+    Of leads that were held out: at least `min_conversions` that converted and `min_others` that did not; a calibration
+    error (ECE) at most `calibration_slack` above the champion's. At most `max_moved` of the leads may change their
+    bucket, unless the AUC gains `min_gain`. `automatic`: a challenger that passes replaces its champion by itself; the
+    first model of a goal is always a person's decision.
+    """
+
+    automatic: bool = False
+    min_conversions: int = Field(default=40, ge=1)
+    min_others: int = Field(default=40, ge=1)
+    calibration_slack: float = Field(default=0.01, ge=0, le=1)
+    max_moved: float = Field(default=0.25, ge=0, le=1)
+    min_gain: float = Field(default=0.01, ge=0, le=0.5)
+
+
+class Retraining(_Part):
+    """When a challenger is trained unasked: every so many days (0: never), and when the champion's drift alerts."""
+
+    every_days: int = Field(default=91, ge=0, le=3650)
+    on_drift: bool = True
+
+
 BUCKETS = (
     Bucket(name="hot", at_least=90, action="Call immediately"),
     Bucket(name="warm", at_least=70, action="Call this week"),
@@ -62,6 +94,11 @@ class Policy(_Part):
     mql: Mql = Mql()
     buckets: tuple[Bucket, ...] = BUCKETS
     materiality: Materiality = Materiality()
+    scale: Scale = Scale()
+    promotion: Promotion = Promotion()
+    retraining: Retraining = Retraining()
+    overrides: Mapping[str, Reason] = Field(default_factory=dict)
+    """Feature -> why models may use it against the leakage report's verdict on it."""
 
     @field_validator("buckets")
     @classmethod

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from connectors.records import EMAIL, RecordRef
 
@@ -53,9 +54,16 @@ def keys(ref: RecordRef, email: str | None, same_as: Iterable[RecordRef] = ()) -
 
     The `mailbox` is the address within one CRM account; the `email` is the address anywhere, which a role's is not.
     """
-    folded = address(ref.id if ref.object == EMAIL else email or "")
-    claimed = set() if ref.object == EMAIL else {f"record:{ref}", *(f"record:{other}" for other in same_as)}
-    if folded is not None:
+    claimed: set[str] = set()
+    addresses = [ref.id if ref.object == EMAIL else email or ""]
+    if ref.object != EMAIL:
+        claimed.add(f"record:{ref}")
+        for other in same_as:
+            if other.object == EMAIL:
+                addresses.append(other.id)
+            else:
+                claimed.add(f"record:{other}")
+    for folded in filter(None, map(address, addresses)):
         claimed.add(f"mailbox:{ref.source}/{folded}")
         if folded.partition("@")[0].partition("+")[0] not in ROLES:
             claimed.add(f"email:{folded}")
@@ -88,6 +96,47 @@ def resolve(nodes: Sequence[Node]) -> Mapping[int, int | None]:
             top = root(node.id)
             person[top] = min(node.id, person.get(top, node.id))
     return {node.id: person.get(root(node.id)) for node in nodes}
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A subject's claim of a key from an instant on, until it was withdrawn."""
+
+    subject: int
+    key: str
+    since: datetime
+    until: datetime | None
+
+    def holds(self, at: datetime) -> bool:
+        return self.since <= at and (self.until is None or at < self.until)
+
+
+def component(
+    start: int,
+    at: datetime,
+    claims: Mapping[int, Sequence[Stretch]],
+    claimed: Mapping[str, Sequence[Stretch]],
+    node: Callable[[int], Node],
+) -> frozenset[int]:
+    """The subjects that were one with `start` at an instant: what `resolve` would have put together then.
+
+    `claims` by subject and `claimed` by key are closed under shared keys; `node` tells what a subject was then (nobody
+    looks at its keys).
+    """
+    found = {start}
+    frontier = [start]
+    followed: set[str] = set()
+    while frontier:
+        held = [claim.key for claim in claims.get(frontier.pop(), ()) if claim.holds(at)]
+        for key in held:
+            if key in followed:
+                continue
+            followed.add(key)
+            sharing = {claim.subject for claim in claimed[key] if claim.holds(at)}
+            if sharing - found and links(key, [node(subject) for subject in sharing]):
+                frontier += sharing - found
+                found |= sharing
+    return frozenset(found)
 
 
 def links(key: str, sharing: Sequence[Node]) -> bool:

@@ -12,27 +12,15 @@ from sqlalchemy import Connection, Engine
 
 from connectors.records import ScoreField
 from worker.lifecycle import fields, materiality
-from worker.lifecycle.policy import UNSCORED, Policy
+from worker.lifecycle.policy import UNSCORED
 from worker.lifecycle.stage import Position, Stage, Standing, decide
-from worker.scoring.reasons import crm_text, explain_all
-from worker.scoring.rules import Ruleset
-from worker.scoring.score import MISMATCH, score_rules
-from worker.store import activities, facts, ledger, people, records, scores, streams
-from worker.store.people import Due, Scale
+from worker.rescoring.basis import Basis, Verdict, judge, read
+from worker.scoring.reasons import crm_text
+from worker.scoring.scale import probability
+from worker.scoring.score import MISMATCH
+from worker.store import activities, facts, ledger, live, people, records, scores, shadow, streams
+from worker.store.people import Due
 from worker.store.records import OpenRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """What a goal's people are scored and decided by: one rules revision and one policy revision."""
-
-    scale: Scale
-    rules: Ruleset
-    policy: Policy
-
-    @property
-    def version(self) -> str:
-        return f"rules {self.scale.rules}, policy {self.scale.policy}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +56,7 @@ def rescore(
             return Rescored()
         # Two machines' clocks differ; what made a person dirty must be visible to the score that clears it.
         as_of = max(now, *(person.changed_at for person in due))
+        live.begin(engine, as_of)
         outcome = _score(connection, arrow, basis, due, as_of)
         standings = [item.standing for item in outcome.values()]
         scores.record_transitions(
@@ -77,7 +66,7 @@ def rescore(
         intended = _intend(connection, basis, outcome, writable, as_of)
         upcoming = activities.next_after(connection, [person.id for person in due], as_of)
         aged = as_of + rescore_every
-        people.settle(connection, due, {p.id: min(aged, upcoming.get(p.id, aged)) for p in due})
+        people.settle(connection, due, {p.id: min(aged, upcoming.get(p.id, aged)) for p in due}, as_of)
     return Rescored(len(due), intended, sum(s.status == MISMATCH for s in standings))
 
 
@@ -92,37 +81,53 @@ def _score(
     connection: Connection, arrow: adbc.Connection, basis: Basis, due: Sequence[Due], as_of: datetime
 ) -> dict[int, _Scored]:
     ids = [person.id for person in due]
-    result = score_rules(facts.read(arrow, as_of, ids), as_of, basis.rules)
-    reasons = explain_all(basis.rules, result)
+    verdicts = judge(read(arrow, facts.At(as_of, ids), basis), basis)
+    for challenger, log_odds in verdicts.shadow.items():
+        shadow.save(connection, basis.scale.goal, challenger, log_odds, as_of)
     before = scores.load(connection, basis.scale.goal, ids)
     standing = records.standings(connection, ids)
     scored: dict[int, _Scored] = {}
-    for person, score, status in result.people.select("person_id", "score", "status").iter_rows():
+    for person, verdict in verdicts.people.items():
         old = before.get(person)
         previous = Position(Stage(old.stage), old.stage_since, old.mql_at) if old else None
-        position = decide(previous, score, _standing(standing.get(person, ())), basis.policy, as_of)
-        values = fields.desired(
-            score, status, position, crm_text(reasons.get(person, ())), basis.policy, basis.version, as_of
-        )
+        position = decide(previous, verdict.score, _standing(standing.get(person, ())), basis.policy, as_of)
+        values = _values(verdict, position, basis, as_of)
         moved = previous is None or previous.stage != position.stage
         came_from = previous.stage.value if previous else None
         scored[person] = _Scored(
             scores.Standing(
                 person_id=person,
-                score=score,
-                status=status,
-                bucket=basis.policy.bucket(score).name if score is not None else UNSCORED,
+                score=verdict.score,
+                status=verdict.status,
+                bucket=basis.policy.bucket(verdict.score).name if verdict.score is not None else UNSCORED,
                 stage=position.stage,
                 stage_since=position.since,
                 mql_at=position.mql_at,
                 as_of=as_of,
                 rules_revision=basis.scale.rules,
                 policy_revision=basis.scale.policy,
+                champions_revision=basis.scale.champions,
+                model=verdict.model,
+                log_odds=verdict.log_odds,
             ),
             values,
             [(person, as_of, came_from, position.stage.value, position.cause)] if moved else [],
         )
     return scored
+
+
+def _values(verdict: Verdict, position: Position, basis: Basis, as_of: datetime) -> dict[str, Any]:
+    """What the person's records shall hold."""
+    return fields.desired(
+        verdict.score,
+        verdict.status,
+        position,
+        crm_text(verdict.reasons),
+        basis.policy,
+        basis.version(verdict.model),
+        as_of,
+        None if verdict.score is None or verdict.log_odds is None else probability(verdict.log_odds),
+    )
 
 
 def _standing(states: Iterable[str]) -> Standing:
@@ -160,7 +165,8 @@ def _intend(
         else:
             intentions.append(_intention(record, wanted, cause))
     ledger.withdraw(connection, unwanted, as_of)
-    ledger.intend(connection, intentions, basis.scale.rules, basis.scale.policy, as_of)
+    scale = basis.scale
+    ledger.intend(connection, intentions, scale.rules, scale.policy, as_of, scale.champions)
     return len(intentions)
 
 

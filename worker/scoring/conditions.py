@@ -232,13 +232,13 @@ def _folded(column: pl.Expr) -> pl.Expr:
     return column.cast(pl.String).str.normalize("NFKC").str.to_lowercase()
 
 
-def holds(test: Test, as_of: datetime) -> pl.Expr:
-    """Whether `test` holds, never null, over a frame with a column of that name."""
-    return _answer(test, pl.col(test.attribute), as_of).fill_null(False)
+def holds(test: Test) -> pl.Expr:
+    """Whether `test` holds, never null, over a frame with a column of that name, and `as_of` for a test of a date."""
+    return _answer(test, pl.col(test.attribute)).fill_null(False)
 
 
-def _answer(test: Test, column: pl.Expr, as_of: datetime) -> pl.Expr:
-    operands = test.operands
+def _answer(test: Test, column: pl.Expr) -> pl.Expr:
+    operands, as_of = test.operands, pl.col("as_of")
     match test.operator:
         case Operator.MISSING:
             return column.is_null()

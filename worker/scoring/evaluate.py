@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import reduce
 
 import polars as pl
@@ -53,13 +52,20 @@ class _Book:
         return [f"points:{i}" for i, (_, of, _) in enumerate(self.lines) if of == group]
 
 
-def evaluate(frame: FeatureFrame, ruleset: Ruleset) -> Evaluation:
-    """Deterministic to the byte: the order of rows in `frame` changes nothing."""
+def evaluate(frame: FeatureFrame, ruleset: Ruleset, start: pl.DataFrame | None = None) -> Evaluation:
+    """Deterministic to the byte: the order of rows in `frame` changes nothing.
+
+    `start` (person_id, start f64) is where each person starts from in place of the ruleset's base: what a model gave.
+    """
     asked = {selector: f"did:{i}" for i, selector in enumerate(ruleset.asked)}
-    book = _Book(_with_tallies(frame, ruleset, asked))
-    book.add(BASE, BASE, pl.lit(ruleset.base))
+    people = _with_tallies(frame, ruleset, asked)
+    if start is not None:
+        start = start.select("person_id", pl.col("start").alias("points:start"))
+        people = people.join(start, on="person_id", how="left", maintain_order="left")
+    book = _Book(people)
+    book.add(BASE, BASE, pl.lit(ruleset.base) if start is None else pl.col("points:start"))
     for rule in ruleset.rules:
-        _add_rule(book, rule, asked, frame.as_of)
+        _add_rule(book, rule, asked)
     for group in ruleset.groups.values():
         if columns := book.columns(group.name):
             held = pl.sum_horizontal(columns)
@@ -68,15 +74,15 @@ def evaluate(frame: FeatureFrame, ruleset: Ruleset) -> Evaluation:
     book.add(CLIP, CLIP, raw.clip(0, 100) - raw)
     for guard in sorted(ruleset.guardrails, key=lambda guard: -(guard.floor or 0)):
         if guard.floor is not None:
-            lift = pl.when(_expression(guard.when, asked, frame.as_of)).then((guard.floor - raw).clip(lower_bound=0))
+            lift = pl.when(_expression(guard.when, asked)).then((guard.floor - raw).clip(lower_bound=0))
             book.add(guard.id, GUARDRAIL, lift.otherwise(0.0))
     # After the floors, so that where both hold the cap wins; the tightest comes first and leaves the others nothing.
     for guard in sorted(ruleset.guardrails, key=lambda guard: guard.cap or 0):
         if guard.cap is not None:
-            drop = pl.when(_expression(guard.when, asked, frame.as_of)).then((guard.cap - raw).clip(upper_bound=0))
+            drop = pl.when(_expression(guard.when, asked)).then((guard.cap - raw).clip(upper_bound=0))
             book.add(guard.id, GUARDRAIL, drop.otherwise(0.0))
     excluding = [guard for guard in ruleset.guardrails if guard.exclude is not None]
-    reasons = [pl.when(_expression(guard.when, asked, frame.as_of)).then(pl.lit(guard.id)) for guard in excluding]
+    reasons = [pl.when(_expression(guard.when, asked)).then(pl.lit(guard.id)) for guard in excluding]
     people = book.people.with_columns(excluded=pl.coalesce([*reasons, pl.lit(None, pl.String)]))
     return Evaluation(people.select("person_id", "raw", "excluded"), _long(people, book, [g.id for g in excluding]))
 
@@ -86,44 +92,44 @@ def _with_tallies(frame: FeatureFrame, ruleset: Ruleset, asked: Mapping[Selector
     `found:`, `last:` and `weight:`; 0 where there is none."""
     people = frame.people
     for selector, name in asked.items():
-        rows = found(frame.activities, selector, frame.as_of)
+        rows = found(frame.activities, selector)
         counts = rows.group_by("person_id").agg(pl.col("n").sum().alias(name))
         people = people.join(counts, on="person_id", how="left", maintain_order="left")
         people = people.with_columns(pl.col(name).fill_null(0))
     for rule in ruleset.rules:
         if rule.each is not None:
-            counts = tally(found(frame.activities, rule.each.selector, frame.as_of), rule.each, frame.as_of)
+            counts = tally(found(frame.activities, rule.each.selector), rule.each)
             counts = counts.rename({name: f"{name}:{rule.id}" for name in ("found", "last", "weight")})
             people = people.join(counts, on="person_id", how="left", maintain_order="left")
             people = people.with_columns(pl.col(f"weight:{rule.id}").fill_null(0.0))
     return people
 
 
-def _add_rule(book: _Book, rule: Rule, asked: Mapping[Selector, str], as_of: datetime) -> None:
+def _add_rule(book: _Book, rule: Rule, asked: Mapping[Selector, str]) -> None:
     counted = None if rule.each is None else rule.id
     points = pl.lit(rule.points) if rule.each is None else rule.points * pl.col(f"weight:{rule.id}")
     if rule.each is not None and rule.each.half_life is not None:
         points = (points * _STEPS).round() / _STEPS
     if rule.when is not None:
-        points = pl.when(_expression(rule.when, asked, as_of)).then(points).otherwise(0.0)
+        points = pl.when(_expression(rule.when, asked)).then(points).otherwise(0.0)
     given = pl.col(book.add(rule.id, rule.group, points, counted))
     if rule.max_points is not None:
         limited = given.clip(-rule.max_points, rule.max_points)
         book.add(f"rule_cap:{rule.id}", rule.group, limited - given)
 
 
-def _expression(condition: Condition, asked: Mapping[Selector, str], as_of: datetime) -> pl.Expr:
+def _expression(condition: Condition, asked: Mapping[Selector, str]) -> pl.Expr:
     match condition:
         case Test():
-            return holds(condition, as_of)
+            return holds(condition)
         case Did(selector, at_least):
             return pl.col(asked[selector]) >= at_least
         case Not(part):
-            return ~_expression(part, asked, as_of)
+            return ~_expression(part, asked)
         case All(parts):
-            return reduce(pl.Expr.and_, [_expression(part, asked, as_of) for part in parts])
+            return reduce(pl.Expr.and_, [_expression(part, asked) for part in parts])
         case AnyOf(parts):
-            return reduce(pl.Expr.or_, [_expression(part, asked, as_of) for part in parts])
+            return reduce(pl.Expr.or_, [_expression(part, asked) for part in parts])
 
 
 def _long(people: pl.DataFrame, book: _Book, excluding: list[str]) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from operator import itemgetter
+from types import MappingProxyType
 from typing import NamedTuple
 
 import polars as pl
@@ -36,15 +37,23 @@ class Reason:
     text: str
 
 
-def explain_all(ruleset: Ruleset, scores: Scores, people: Collection[int] | None = None) -> dict[int, list[Reason]]:
-    """The reasons of `people` (of all who have lines, when None), as `explain` gives them."""
+def explain_all(
+    ruleset: Ruleset,
+    scores: Scores,
+    people: Collection[int] | None = None,
+    sentences: Mapping[str, str] = MappingProxyType({}),
+) -> dict[int, list[Reason]]:
+    """The reasons of `people` (of all who have lines, when None), as `explain` gives them.
+
+    `sentences`: what to say of codes that are not the ruleset's, with blanks that `scores.attributes` fill.
+    """
     lines, attributes = scores.contributions, scores.attributes
     if people is not None:
         chosen = pl.Series("person_id", list(people), dtype=pl.Int64).implode()
         lines = lines.filter(pl.col("person_id").is_in(chosen))
         attributes = attributes.filter(pl.col("person_id").is_in(chosen))
     values = {row["person_id"]: row for row in attributes.iter_rows(named=True)}
-    speaker = _Speaker(ruleset)
+    speaker = _Speaker(ruleset, sentences)
     return {person: speaker.explain(of_one, values[person]) for person, of_one in _by_person(lines)}
 
 
@@ -115,8 +124,8 @@ def _of_group(group: Group) -> str:
 class _Speaker:
     """Puts lines into words. A reason without a blank is made once for all people who share it."""
 
-    def __init__(self, ruleset: Ruleset) -> None:
-        self._sayings = _sayings(ruleset)
+    def __init__(self, ruleset: Ruleset, sentences: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._sayings = _sayings(ruleset) | {code: _Saying(says, True) for code, says in sentences.items()}
         self._made: dict[tuple[str, int], Reason] = {}
 
     def explain(self, lines: Iterable[Line], attributes: Mapping[str, Value]) -> list[Reason]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 import polars as pl
 
@@ -40,13 +39,13 @@ class Scores:
     attributes: pl.DataFrame
 
 
-def score_rules(facts: Facts, as_of: datetime, ruleset: Ruleset) -> Scores:
-    """Scores by points alone.
+def score_rules(facts: Facts, ruleset: Ruleset) -> Scores:
+    """Scores by points alone, each person's at their own instant.
 
-    Deterministic to the byte: the order of facts, facts after `as_of`, and acts that a second source repeats change
-    nothing. Raises `ValueError` for a naive `as_of`.
+    Deterministic to the byte: the order of facts, facts after the instant, and acts that a second source repeats change
+    nothing. Raises `ValueError` for a person who is asked for twice.
     """
-    frame = build(facts, as_of, ruleset.catalogue, ruleset.attributes)
+    frame = build(facts, ruleset.catalogue, ruleset.attributes)
     evaluation = evaluate(frame, ruleset)
     attributes = frame.people.select("person_id", *sorted(ruleset.spoken))
     del frame  # its activities are the largest thing in memory, and nothing needs them any more

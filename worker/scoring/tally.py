@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import polars as pl
 
@@ -15,24 +15,24 @@ _UNIT = 2.0**40
 """Weights are summed as whole numbers of 2**-40, so that the order of rows cannot change a sum."""
 
 
-def found(activities: pl.DataFrame, selector: Selector, as_of: datetime) -> pl.DataFrame:
-    """The rows that `selector` selects: person_id, second, n. Ages are taken in whole seconds of the act."""
+def found(activities: pl.DataFrame, selector: Selector) -> pl.DataFrame:
+    """The rows that `selector` selects: person_id, second, age, n."""
     kinds = pl.Series(selector.kinds, dtype=KIND)
     chosen = pl.col("kind").is_in(kinds.implode())
     if selector.within is not None:
-        chosen &= pl.col("second") > as_of.timestamp() - selector.within.total_seconds()
+        chosen &= pl.col("age") < selector.within.total_seconds()
     rows = activities.filter(chosen)
     for test in selector.detail:
-        rows = rows.filter(holds(test, as_of))
-    rows = rows.select("person_id", "second", "n")
+        rows = rows.filter(holds(test))
+    rows = rows.select("person_id", "second", "age", "n")
     if selector.once_per is None:
         return rows
     span = pl.col("second") // int(selector.once_per.total_seconds())
-    newest = rows.group_by("person_id", span.alias("span")).agg(pl.col("second").max())
-    return newest.select("person_id", "second", n=pl.lit(1, pl.UInt32))
+    newest = rows.group_by("person_id", span.alias("span")).agg(pl.col("second").max(), pl.col("age").min())
+    return newest.select("person_id", "second", "age", n=pl.lit(1, pl.UInt32))
 
 
-def tally(rows: pl.DataFrame, count: Count, as_of: datetime) -> pl.DataFrame:
+def tally(rows: pl.DataFrame, count: Count) -> pl.DataFrame:
     """One row a person with any: person_id, found u32, last (second of the epoch), weight f64.
 
     An act weighs 1, or with a half-life 2 ** (-age / half-life); of more than `at_most` acts the newest weigh.
@@ -44,14 +44,13 @@ def tally(rows: pl.DataFrame, count: Count, as_of: datetime) -> pl.DataFrame:
     if (counts.get_column("found").max() or 0) > count.at_most:  # type: ignore[operator]
         rows = _newest(rows, count.at_most)
     weighed = rows.group_by("person_id").agg(
-        weight=(_decay(count.half_life, as_of) * pl.col("n")).sum().cast(pl.Float64) / _UNIT
+        weight=(_decay(count.half_life) * pl.col("n")).sum().cast(pl.Float64) / _UNIT
     )
     return counts.join(weighed, on="person_id", how="left")
 
 
-def _decay(half_life: timedelta, as_of: datetime) -> pl.Expr:
-    age = as_of.timestamp() - pl.col("second")
-    return ((age * (-math.log(2) / half_life.total_seconds())).exp() * _UNIT).round().cast(pl.Int64)
+def _decay(half_life: timedelta) -> pl.Expr:
+    return ((pl.col("age") * (-math.log(2) / half_life.total_seconds())).exp() * _UNIT).round().cast(pl.Int64)
 
 
 def _newest(rows: pl.DataFrame, at_most: int) -> pl.DataFrame:

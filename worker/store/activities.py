@@ -19,20 +19,23 @@ class Version:
     kind: str
     detail: str | None
     occurred_at: datetime
+    duration: float | None = None
+    """Seconds."""
 
 
 def current(connection: Connection, refs: Collection[RecordRef]) -> Mapping[tuple[RecordRef, int], Version]:
     """The versions that stand, by activity and subject."""
     rows = connection.execute(
         text("""
-        SELECT a.source, a.object, a.key, a.subject_id, a.kind, a.detail, a.occurred_at
+        SELECT a.source, a.object, a.key, a.subject_id, a.kind, a.detail, a.occurred_at, a.duration
         FROM activity a JOIN jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (source text, object text, key text)
         USING (source, object, key) WHERE a.retracted_at IS NULL
         """),
         {"rows": as_json({"source": r.source, "object": r.object, "key": r.id} for r in refs)},
     )
     return {
-        (RecordRef(r.source, r.object, r.key), r.subject_id): Version(r.kind, r.detail, r.occurred_at) for r in rows
+        (RecordRef(r.source, r.object, r.key), r.subject_id): Version(r.kind, r.detail, r.occurred_at, r.duration)
+        for r in rows
     }
 
 
@@ -53,14 +56,17 @@ def retract(connection: Connection, versions: Collection[tuple[RecordRef, int]],
     )
 
 
-def append(connection: Connection, versions: Mapping[tuple[RecordRef, int], tuple[Version, datetime]]) -> None:
-    """Add versions with the instant at which each became known."""
+def append(
+    connection: Connection, versions: Mapping[tuple[RecordRef, int], tuple[Version, datetime]], now: datetime
+) -> None:
+    """Add versions, observed `now`, with the instant at which each became known."""
     connection.execute(
         text("""
-        INSERT INTO activity (subject_id, source, object, key, kind, detail, occurred_at, known_at)
-        SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
+        INSERT INTO activity (subject_id, source, object, key, kind, detail, duration, occurred_at, known_at,
+                              observed_at)
+        SELECT w.*, :now FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
             subject_id bigint, source text, object text, key text, kind text, detail text,
-            occurred_at timestamptz, known_at timestamptz)
+            duration double precision, occurred_at timestamptz, known_at timestamptz)
         ON CONFLICT (source, object, key, subject_id) WHERE retracted_at IS NULL DO NOTHING
         """),
         {
@@ -72,18 +78,20 @@ def append(connection: Connection, versions: Mapping[tuple[RecordRef, int], tupl
                     "key": ref.id,
                     "kind": version.kind,
                     "detail": version.detail,
+                    "duration": version.duration,
                     "occurred_at": version.occurred_at,
                     "known_at": known_at,
                 }
                 for (ref, subject), (version, known_at) in versions.items()
-            )
+            ),
+            "now": now,
         },
     )
 
 
 def next_after(connection: Connection, people: Collection[int], now: datetime) -> Mapping[int, datetime]:
-    """For people with facts that are known but still to come (a booked meeting, a CRM whose clock is ahead): the
-    first one's instant."""
+    """For people with facts that are known but still to come (a booked meeting, a CRM whose clock is ahead, a
+    colleague's act that does not count yet): the first one's instant."""
     rows = connection.execute(
         text("""
         SELECT s.person_id, min(f.occurred_at) AS at
@@ -92,6 +100,9 @@ def next_after(connection: Connection, people: Collection[int], now: datetime) -
             WHERE a.subject_id = s.id AND a.occurred_at > :now AND a.retracted_at IS NULL
             UNION ALL
             SELECT a.occurred_at FROM attribute a WHERE a.subject_id = s.id AND a.occurred_at > :now
+            UNION ALL
+            SELECT a.engaged_at FROM record r JOIN record a ON a.subject_id = r.account_id
+            WHERE r.subject_id = s.id AND r.deleted_at IS NULL AND a.engaged_at > :now
         ) f
         WHERE s.person_id = ANY(:ids) GROUP BY s.person_id
         """),

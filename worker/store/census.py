@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from itertools import zip_longest
 
 from sqlalchemy import Connection, text
 
@@ -10,16 +12,21 @@ from connectors.records import RecordRef
 from worker.store.database import as_json
 
 
-def add(connection: Connection, refs: Sequence[RecordRef]) -> None:
-    """Note rows that the CRM has. A repeated one changes nothing."""
+def add(connection: Connection, refs: Sequence[RecordRef], stamps: Sequence[datetime] = ()) -> None:
+    """Note rows that the CRM has, with when it last changed each, if it says so. A repeated one changes nothing."""
     connection.execute(
         text("""
-        INSERT INTO census (source, object, key)
-        SELECT source, object, key
-        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (source text, object text, key text)
+        INSERT INTO census (source, object, key, modified_at)
+        SELECT source, object, key, modified_at FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
+            source text, object text, key text, modified_at timestamptz)
         ON CONFLICT DO NOTHING
         """),
-        {"rows": as_json({"source": r.source, "object": r.object, "key": r.id} for r in refs)},
+        {
+            "rows": as_json(
+                {"source": r.source, "object": r.object, "key": r.id, "modified_at": at}
+                for r, at in zip_longest(refs, stamps)
+            )
+        },
     )
 
 
@@ -29,8 +36,11 @@ def clear(connection: Connection, source: str, object: str) -> None:
     )
 
 
-def differences(connection: Connection, source: str, object: str, after: str, limit: int) -> list[RecordRef]:
-    """Rows that only one side has, by key and after one: known here and gone there, or there and unknown here."""
+def differences(
+    connection: Connection, source: str, object: str, after: str, settled: datetime, limit: int
+) -> list[RecordRef]:
+    """Rows that differ, by key and after one: known here and gone there, there and unknown here, or changed there
+    before `settled` and since we saw them."""
     rows = connection.execute(
         text("""
         SELECT key FROM (
@@ -40,10 +50,12 @@ def differences(connection: Connection, source: str, object: str, after: str, li
             UNION ALL
             SELECT c.key FROM census c WHERE c.source = :source AND c.object = :object
               AND NOT EXISTS (SELECT FROM subject s JOIN record r ON r.subject_id = s.id AND r.deleted_at IS NULL
-                              WHERE (s.source, s.object, s.key) = (c.source, c.object, c.key))
+                              WHERE (s.source, s.object, s.key) = (c.source, c.object, c.key)
+                                AND (c.modified_at IS NULL OR c.modified_at >= :settled
+                                     OR r.modified_at >= c.modified_at))
         ) difference
         WHERE key > :after ORDER BY key LIMIT :limit
         """),
-        {"source": source, "object": object, "after": after, "limit": limit},
+        {"source": source, "object": object, "after": after, "settled": settled, "limit": limit},
     )
     return [RecordRef(source, object, key) for key in rows.scalars()]

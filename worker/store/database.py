@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 
@@ -71,10 +70,10 @@ def libpq(engine: Engine) -> str:
 
 def as_json(rows: Iterable[Mapping[str, Any]] | Mapping[str, Any]) -> str:
     """Rows as one parameter for `jsonb_to_recordset`: any number of rows, one statement, one plan."""
-    return json.dumps(rows if isinstance(rows, Mapping) else list(rows), default=_plain, ensure_ascii=False)
+    return orjson.dumps(rows if isinstance(rows, Mapping) else list(rows), default=_plain).decode()
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
     raise TypeError(f"{type(value).__name__} has no place in a row")

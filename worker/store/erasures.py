@@ -34,13 +34,15 @@ def erase(connection: Connection, refs: Collection[RecordRef], now: datetime) ->
     """
     emails = connection.execute(
         text("""
-        SELECT DISTINCT r.email, s.source FROM record r JOIN subject s ON s.id = r.subject_id
+        SELECT DISTINCT s.source, substr(c.key, length('mailbox:' || s.source || '/') + 1) AS email
+        FROM subject s JOIN claim c ON c.subject_id = s.id AND c.withdrawn_at IS NULL
         WHERE (s.source, s.object, s.key) IN (SELECT * FROM unnest(CAST(:s AS text[]), CAST(:o AS text[]),
-                                                                   CAST(:k AS text[]))) AND r.email IS NOT NULL
+                                                                   CAST(:k AS text[])))
+          AND starts_with(c.key, 'mailbox:' || s.source || '/')
         """),
         _columns(refs),
     ).all()
-    gone = {*refs, *(RecordRef(row.source, EMAIL, row.email.strip().casefold()) for row in emails)}
+    gone = {*refs, *(RecordRef(row.source, EMAIL, row.email) for row in emails)}
     connection.execute(
         text("""
         INSERT INTO erasure (digest, erased_at) SELECT unnest(CAST(:digests AS bytea[])), :now

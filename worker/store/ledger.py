@@ -95,7 +95,14 @@ def latest(connection: Connection, subjects: Collection[int]) -> Mapping[int, Ro
     return {row.subject_id: row for row in _rows(connection.execute(text(query), {"ids": list(subjects)}))}
 
 
-def intend(connection: Connection, intentions: Sequence[Intention], rules: int, policy: int, now: datetime) -> None:
+def intend(
+    connection: Connection,
+    intentions: Sequence[Intention],
+    rules: int,
+    policy: int,
+    now: datetime,
+    champions: int = 0,
+) -> None:
     """Open a row for each record; one that is open already is superseded, so the newest wins."""
     if not intentions:
         return
@@ -108,9 +115,9 @@ def intend(connection: Connection, intentions: Sequence[Intention], rules: int, 
     )
     connection.execute(
         text("""
-        INSERT INTO ledger (source, subject_id, person_id, values, cause, rules_revision, policy_revision, state,
-                            due_at, intended_at)
-        SELECT source, subject_id, person_id, values, cause, :rules, :policy, 'intended', :now, :now
+        INSERT INTO ledger (source, subject_id, person_id, values, cause, rules_revision, policy_revision,
+                            champions_revision, state, due_at, intended_at)
+        SELECT source, subject_id, person_id, values, cause, :rules, :policy, :champions, 'intended', :now, :now
         FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
             source text, subject_id bigint, person_id bigint, values jsonb, cause text)
         ORDER BY subject_id
@@ -128,6 +135,7 @@ def intend(connection: Connection, intentions: Sequence[Intention], rules: int, 
             ),
             "rules": rules,
             "policy": policy,
+            "champions": champions,
             "now": now,
         },
     )
@@ -156,6 +164,15 @@ def take(connection: Connection, source: str, now: datetime, limit: int) -> list
         )
     """ + _ROW.format(ledger="taken")
     return _rows(connection.execute(text(query + " ORDER BY l.id"), {"source": source, "now": now, "limit": limit}))
+
+
+def waiting(connection: Connection, source: str, now: datetime, up_to: int) -> int:
+    """How many rows of a source are due to be written; counts no further than `up_to`."""
+    query = "SELECT FROM ledger WHERE source = :source AND state = 'intended' AND due_at <= :now LIMIT :up_to"
+    counted = connection.execute(
+        text(f"SELECT count(*) FROM ({query}) due"), {"source": source, "now": now, "up_to": up_to}
+    )
+    return int(counted.scalar_one())
 
 
 def unresolved(connection: Connection, source: str, limit: int) -> list[Row]:
@@ -224,7 +241,10 @@ def due_sources(connection: Connection, now: datetime, accepted_before: datetime
     return rows.scalars().all()
 
 
-def counts(connection: Connection) -> Mapping[str, Mapping[str, int]]:
+Counts = Mapping[str, Mapping[str, int]]
+
+
+def counts(connection: Connection) -> Counts:
     """Rows by source and state."""
     rows = connection.execute(text("SELECT source, state, count(*) AS n FROM ledger GROUP BY 1, 2 ORDER BY 1, 2"))
     result: dict[str, dict[str, int]] = {}

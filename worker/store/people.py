@@ -22,15 +22,17 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What people are scored under: a goal, and the newest revisions of its rules and policy."""
+    """What people are scored under: a goal, and the newest revisions of its rules, policy and champions (0: no model
+    was ever promoted)."""
 
     goal: str
     rules: int
     policy: int
+    champions: int = 0
 
     @property
     def parameters(self) -> dict[str, object]:
-        return {"goal": self.goal, "rules": self.rules, "policy": self.policy}
+        return {"goal": self.goal, "rules": self.rules, "policy": self.policy, "champions": self.champions}
 
 
 def of_subjects(connection: Connection, subjects: Collection[int]) -> set[int]:
@@ -59,6 +61,28 @@ def lock(connection: Connection, people: Collection[int]) -> None:
     connection.execute(
         text("SELECT 1 FROM person WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": sorted(people)}
     )
+
+
+def hold(
+    connection: Connection, subjects: Collection[int], also: Collection[int]
+) -> tuple[frozenset[int], datetime | None]:
+    """Lock the persons of these subjects and accounts, whatever they join meanwhile, and the persons `also`.
+
+    Returns who is locked, and the first instant that is after every score of theirs and not before any change.
+    """
+    held: set[int] = set()
+    earliest: datetime | None = None
+    while more := (of_subjects(connection, subjects) | set(also)) - held:
+        found = connection.execute(
+            text("""
+            SELECT max(greatest(scored_at + interval '1 microsecond', changed_at)) FROM (
+                SELECT scored_at, changed_at FROM person WHERE id = ANY(:ids) ORDER BY id FOR UPDATE) AS locked
+            """),
+            {"ids": sorted(more)},
+        ).scalar_one()
+        earliest = max(filter(None, (earliest, found)), default=None)
+        held |= more
+    return frozenset(held), earliest
 
 
 def mark_dirty(connection: Connection, people: Collection[int], now: datetime) -> int:
@@ -96,12 +120,14 @@ def absorb(connection: Connection, joined: Collection[tuple[int, int]]) -> None:
     connection.execute(text("DELETE FROM person WHERE id = ANY(:ids)"), {"ids": [old for old, _ in joined]})
 
 
-# Whoever is due for one of four reasons, each an index scan that ends early: cost follows who is due, not who there is.
+# Whoever is due for one of five reasons, each an index scan that ends early: cost follows who is due, not who there is.
 _DUE = """
     (SELECT id FROM person WHERE dirty_at IS NOT NULL AND {mine} ORDER BY dirty_at LIMIT :limit)
     UNION (SELECT id FROM person WHERE due_at <= :now AND {mine} ORDER BY due_at LIMIT :limit)
     UNION (SELECT person_id FROM score WHERE goal = :goal AND rules_revision < :rules AND {theirs} LIMIT :limit)
     UNION (SELECT person_id FROM score WHERE goal = :goal AND policy_revision < :policy AND {theirs} LIMIT :limit)
+    UNION (SELECT person_id FROM score WHERE goal = :goal AND champions_revision < :champions AND {theirs}
+           LIMIT :limit)
 """
 
 
@@ -135,11 +161,12 @@ def due_partitions(connection: Connection, scale: Scale, partitions: int, now: d
     return rows.scalars().all()
 
 
-def settle(connection: Connection, scored: Collection[Due], due_at: dict[int, datetime]) -> None:
-    """Clear dirty where nothing changed since the claim, and say when time alone makes the person due again."""
+def settle(connection: Connection, scored: Collection[Due], due_at: dict[int, datetime], as_of: datetime) -> None:
+    """Clear dirty where nothing changed since the claim, and say of when the score is, and when time alone makes the
+    person due again."""
     connection.execute(
         text("""
-        UPDATE person p SET dirty_at = NULL, due_at = w.due_at
+        UPDATE person p SET dirty_at = NULL, due_at = w.due_at, scored_at = greatest(p.scored_at, :as_of)
         FROM unnest(CAST(:ids AS bigint[]), CAST(:revisions AS bigint[]), CAST(:due AS timestamptz[]))
              AS w (id, revision, due_at)
         WHERE p.id = w.id AND p.revision = w.revision
@@ -148,6 +175,7 @@ def settle(connection: Connection, scored: Collection[Due], due_at: dict[int, da
             "ids": [person.id for person in scored],
             "revisions": [person.revision for person in scored],
             "due": [due_at[person.id] for person in scored],
+            "as_of": as_of,
         },
     )
 

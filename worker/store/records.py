@@ -1,4 +1,4 @@
-"""CRM rows of people and accounts as last seen, and the history of every attribute."""
+"""CRM rows of people and accounts as last seen, how they stood before, and the history of every attribute."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ def load(connection: Connection, subjects: Collection[int]) -> Mapping[int, Stor
     return {row[0]: StoredRecord(*row[1:]) for row in rows}
 
 
-def save(connection: Connection, records: Mapping[int, StoredRecord], known_at: datetime) -> None:
-    """Insert or replace; the caller has made sure that none of them is older than what is stored."""
+def save(connection: Connection, records: Mapping[int, StoredRecord], now: datetime) -> None:
+    """Insert or replace; the caller has made sure that none of them is older than what is stored, and has set aside how
+    those stood that now stand otherwise."""
     rows = as_json(
         {
             "subject_id": subject,
@@ -72,8 +73,8 @@ def save(connection: Connection, records: Mapping[int, StoredRecord], known_at: 
     connection.execute(
         text("""
         INSERT INTO record (subject_id, kind, state, email, name, account_id, attributes, written,
-                            created_at, modified_at, deleted_at, known_at)
-        SELECT w.*, :known_at FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
+                            created_at, modified_at, deleted_at, observed_at, since)
+        SELECT w.*, :now, :now FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
             subject_id bigint, kind text, state text, email text, name text, account_id bigint, attributes jsonb,
             written jsonb, created_at timestamptz, modified_at timestamptz, deleted_at timestamptz)
         ON CONFLICT (subject_id) DO UPDATE SET
@@ -81,41 +82,81 @@ def save(connection: Connection, records: Mapping[int, StoredRecord], known_at: 
             attributes = excluded.attributes, written = excluded.written, modified_at = excluded.modified_at,
             deleted_at = excluded.deleted_at
         """),
-        {"rows": rows, "known_at": known_at},
+        {"rows": rows, "now": now},
     )
+
+
+def set_aside(connection: Connection, subjects: Collection[int], now: datetime) -> None:
+    """Keep how these records stood until `now`; call it before they change."""
+    if not subjects:
+        return
+    parameters = {"ids": sorted(subjects), "now": now}
+    connection.execute(
+        text("""
+        INSERT INTO record_past (subject_id, state, account_id, deleted, since, until)
+        SELECT subject_id, state, account_id, deleted_at IS NOT NULL, since, :now
+        FROM record WHERE subject_id = ANY(:ids) AND since < :now
+        """),
+        parameters,
+    )
+    connection.execute(text("UPDATE record SET since = :now WHERE subject_id = ANY(:ids) AND since < :now"), parameters)
 
 
 def append_attributes(
-    connection: Connection, changes: Iterable[tuple[int, str, str | None, datetime, datetime]]
+    connection: Connection, changes: Iterable[tuple[int, str, str | None, datetime, datetime]], now: datetime
 ) -> None:
-    """Append (subject, name, value, occurred_at, known_at) facts. A repeated one changes nothing."""
+    """Append (subject, name, value, occurred_at, known_at) facts, observed `now`."""
+    _append(connection, changes, now, "")
+
+
+def append_history(
+    connection: Connection, changes: Iterable[tuple[int, str, str | None, datetime, datetime]], now: datetime
+) -> None:
+    """The same for what a CRM's own history tells: a change that is already known adds nothing, whoever told it."""
+    known = """
+        WHERE NOT EXISTS (
+            SELECT 1 FROM attribute a WHERE a.subject_id = w.subject_id AND a.name = w.name
+            AND a.occurred_at = w.occurred_at AND a.value IS NOT DISTINCT FROM w.value)
+    """
+    _append(connection, changes, now, known)
+
+
+def _append(
+    connection: Connection,
+    changes: Iterable[tuple[int, str, str | None, datetime, datetime]],
+    now: datetime,
+    condition: str,
+) -> None:
+    rows = [{"subject_id": s, "name": n, "value": v, "occurred_at": o, "known_at": k} for s, n, v, o, k in changes]
+    if not rows:
+        return
+    connection.execute(
+        text(f"""
+        INSERT INTO attribute (subject_id, name, value, occurred_at, known_at, observed_at)
+        SELECT w.*, :now FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
+            subject_id bigint, name text, value text, occurred_at timestamptz, known_at timestamptz)
+        {condition} ON CONFLICT DO NOTHING
+        """),
+        {"rows": as_json(rows), "now": now},
+    )
+
+
+def mark_deleted(connection: Connection, deleted: Mapping[int, datetime], now: datetime) -> set[int]:
+    """Returns the subjects that were not deleted before."""
+    standing = connection.execute(
+        text("SELECT subject_id FROM record WHERE subject_id = ANY(:ids) AND deleted_at IS NULL ORDER BY 1 FOR UPDATE"),
+        {"ids": sorted(deleted)},
+    )
+    gone = set(standing.scalars())
+    set_aside(connection, gone, now)
     connection.execute(
         text("""
-        INSERT INTO attribute (subject_id, name, value, occurred_at, known_at)
-        SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
-            subject_id bigint, name text, value text, occurred_at timestamptz, known_at timestamptz)
-        ON CONFLICT DO NOTHING
-        """),
-        {
-            "rows": as_json(
-                {"subject_id": s, "name": n, "value": v, "occurred_at": o, "known_at": k} for s, n, v, o, k in changes
-            )
-        },
-    )
-
-
-def mark_deleted(connection: Connection, deleted: Mapping[int, datetime]) -> set[int]:
-    """Returns the subjects that were not deleted before."""
-    rows = connection.execute(
-        text("""
         UPDATE record r SET deleted_at = w.at
-        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (id bigint, at timestamptz)
-        WHERE r.subject_id = w.id AND r.deleted_at IS NULL
-        RETURNING r.subject_id
+        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (id bigint, at timestamptz) WHERE r.subject_id = w.id
         """),
-        {"rows": as_json({"id": i, "at": at} for i, at in deleted.items())},
+        {"rows": as_json({"id": i, "at": deleted[i]} for i in gone)},
     )
-    return set(rows.scalars())
+    return gone
 
 
 def open_of(connection: Connection, people: Sequence[int]) -> Sequence[OpenRecord]:

@@ -1,4 +1,4 @@
-"""Revisions of the policy and of the rules, per goal: appended, never changed, with author and time."""
+"""Revisions of the policy, the rules and the champions, per goal: appended, never changed, with author and time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from sqlalchemy.exc import IntegrityError
 
 from worker.store.database import as_json
 
+TABLES = ("policy", "rules", "champions")
+
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """`body` is JSON for a policy, the YAML text for rules."""
+    """`body` is JSON for a policy and for champions (model numbers by segment), the YAML text for rules."""
 
     goal: str
     revision: int
@@ -30,7 +32,7 @@ class EditConflict(Exception):
 
 
 def _columns(table: str) -> str:
-    assert table in ("policy", "rules")
+    assert table in TABLES
     return f"SELECT goal, revision, body, author, comment, created_at FROM {table} WHERE goal = :goal"
 
 
@@ -55,9 +57,9 @@ def publish(
     connection: Connection, table: str, goal: str, body: Any, *, after: int, author: str, comment: str, now: datetime
 ) -> Revision:
     """Append the revision after `after`. Raises `EditConflict` when that is no longer the newest."""
-    assert table in ("policy", "rules")
-    stored = as_json(body) if table == "policy" else body
-    cast = "CAST(:body AS jsonb)" if table == "policy" else ":body"
+    assert table in TABLES
+    stored = body if table == "rules" else as_json(body)
+    cast = ":body" if table == "rules" else "CAST(:body AS jsonb)"
     new = Revision(goal, after + 1, body, author, comment, now)
     try:
         with connection.begin_nested():

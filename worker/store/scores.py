@@ -26,9 +26,17 @@ class Standing:
     as_of: datetime
     rules_revision: int
     policy_revision: int
+    champions_revision: int = 0
+    model: int | None = None
+    log_odds: float | None = None
 
 
-_COLUMNS = "person_id, score, status, bucket, stage, stage_since, mql_at, as_of, rules_revision, policy_revision"
+_COLUMNS = (
+    "person_id, score, status, bucket, stage, stage_since, mql_at, as_of, rules_revision, policy_revision, "
+    "champions_revision, model, log_odds"
+)
+_SHOWN = "score, status, bucket, stage, rules_revision, policy_revision, champions_revision, model"
+"""What is worth a row of history when it changes."""
 
 
 def load(connection: Connection, goal: str, people: Collection[int]) -> Mapping[int, Standing]:
@@ -47,28 +55,26 @@ def save(connection: Connection, goal: str, standings: Sequence[Standing]) -> No
     }
     recordset = """jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
         person_id bigint, score smallint, status text, bucket text, stage text, stage_since timestamptz,
-        mql_at timestamptz, as_of timestamptz, rules_revision int, policy_revision int)"""
+        mql_at timestamptz, as_of timestamptz, rules_revision int, policy_revision int, champions_revision int,
+        model int, log_odds double precision)"""
+    shown = _SHOWN.split(", ")
     connection.execute(
         text(f"""
-        INSERT INTO score_history (goal, person_id, as_of, score, status, bucket, stage, rules_revision,
-                                   policy_revision)
-        SELECT :goal, w.person_id, w.as_of, w.score, w.status, w.bucket, w.stage, w.rules_revision, w.policy_revision
+        INSERT INTO score_history (goal, person_id, as_of, {_SHOWN})
+        SELECT :goal, w.person_id, w.as_of, {", ".join(f"w.{name}" for name in shown)}
         FROM {recordset} LEFT JOIN score s ON s.goal = :goal AND s.person_id = w.person_id
-        WHERE (s.score, s.status, s.bucket, s.stage, s.rules_revision, s.policy_revision)
-              IS DISTINCT FROM (w.score, w.status, w.bucket, w.stage, w.rules_revision, w.policy_revision)
+        WHERE ({", ".join(f"s.{name}" for name in shown)})
+              IS DISTINCT FROM ({", ".join(f"w.{name}" for name in shown)})
         ON CONFLICT (goal, person_id, as_of) DO UPDATE SET
-            score = excluded.score, status = excluded.status, bucket = excluded.bucket, stage = excluded.stage,
-            rules_revision = excluded.rules_revision, policy_revision = excluded.policy_revision
+            {", ".join(f"{name} = excluded.{name}" for name in shown)}
         """),
         rows,
     )
+    replaced = [name for name in _COLUMNS.split(", ") if name != "person_id"]
     connection.execute(
         text(f"""
         INSERT INTO score (goal, {_COLUMNS}) SELECT :goal, {_COLUMNS} FROM {recordset} ORDER BY person_id
-        ON CONFLICT (goal, person_id) DO UPDATE SET
-            score = excluded.score, status = excluded.status, bucket = excluded.bucket, stage = excluded.stage,
-            stage_since = excluded.stage_since, mql_at = excluded.mql_at, as_of = excluded.as_of,
-            rules_revision = excluded.rules_revision, policy_revision = excluded.policy_revision
+        ON CONFLICT (goal, person_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in replaced)}
         """),
         rows,
     )
@@ -116,7 +122,7 @@ def ensure_partitions(connection: Connection, now: datetime) -> None:
 def history(connection: Connection, goal: str, person: int, limit: int = 20) -> Sequence[Any]:
     return connection.execute(
         text("""
-        SELECT as_of, score, status, bucket, stage, rules_revision, policy_revision
+        SELECT as_of, score, status, bucket, stage, rules_revision, policy_revision, champions_revision, model
         FROM score_history WHERE goal = :goal AND person_id = :person ORDER BY as_of DESC LIMIT :limit
         """),
         {"goal": goal, "person": person, "limit": limit},

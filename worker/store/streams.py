@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -35,6 +35,7 @@ class Lease:
     epoch: int
     cursor: Cursor | None
     complete_due: bool
+    complete_at: datetime | None
     attempts: int
 
 
@@ -42,12 +43,29 @@ class Lease:
 class StreamStatus:
     source: str
     name: str
+    role: Role
     complete_at: datetime | None
     succeeded_at: datetime | None
     due_at: datetime
     attempts: int
     problem_code: str | None
     problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A first read under way. `rows` in `pages` since `began_at`; of `total` rows about, None where nobody knows."""
+
+    source: str
+    name: str
+    began_at: datetime
+    total: int | None
+    rows: int
+    pages: int
+
+    @property
+    def left(self) -> int | None:
+        return None if self.total is None else max(0, self.total - self.rows)
 
 
 def ensure(connection: Connection, streams: Iterable[tuple[str, str, Role, datetime]]) -> None:
@@ -87,13 +105,13 @@ def take(
         UPDATE stream SET owner = :owner, lease_until = :until, epoch = epoch + 1, attempts = attempts + 1
         WHERE source = :source AND name = :name AND (lease_until IS NULL OR lease_until <= :now)
           AND (:force OR least(due_at, complete_due_at) <= :now)
-        RETURNING epoch, cursor, complete_due_at <= :now AS complete_due, attempts
+        RETURNING epoch, cursor, complete_due_at <= :now AS complete_due, complete_at, attempts
         """),
         {"owner": owner, "until": now + length, "source": source, "name": name, "now": now, "force": force},
     ).one_or_none()
     if row is None:
         return None
-    return Lease(source, name, row.epoch, row.cursor, row.complete_due or force, row.attempts)
+    return Lease(source, name, row.epoch, row.cursor, row.complete_due or force, row.complete_at, row.attempts)
 
 
 def hold(connection: Connection, lease: Lease, now: datetime, length: timedelta) -> None:
@@ -115,6 +133,60 @@ def store_cursor(connection: Connection, lease: Lease, cursor: Cursor | None) ->
         text("UPDATE stream SET cursor = CAST(:cursor AS jsonb) WHERE source = :source AND name = :name"),
         {"cursor": None if cursor is None else as_json(cursor), "source": lease.source, "name": lease.name},
     )
+
+
+def begin_load(connection: Connection, lease: Lease, total: int | None, now: datetime) -> None:
+    """Note that a first read begins (or begins again) and how many rows it will bring, about."""
+    connection.execute(
+        text("""
+        UPDATE stream SET load_began_at = :now, load_total = :total, load_rows = 0, load_pages = 0
+        WHERE source = :source AND name = :name
+        """),
+        {"now": now, "total": total, "source": lease.source, "name": lease.name},
+    )
+
+
+def count_load(connection: Connection, lease: Lease, rows: int) -> None:
+    """Note a page of a first read that brought so many rows."""
+    connection.execute(
+        text("""
+        UPDATE stream SET load_rows = load_rows + :rows, load_pages = load_pages + 1
+        WHERE source = :source AND name = :name
+        """),
+        {"rows": rows, "source": lease.source, "name": lease.name},
+    )
+
+
+def loads(connection: Connection, sources: Sequence[str]) -> Sequence[Load]:
+    """The first reads that have begun and are not through."""
+    rows = connection.execute(
+        text("""
+        SELECT source, name, load_began_at, load_total, load_rows, load_pages FROM stream
+        WHERE source = ANY(:sources) AND role = 'pull' AND complete_at IS NULL AND load_began_at IS NOT NULL
+        ORDER BY source, name
+        """),
+        {"sources": list(sources)},
+    )
+    return [Load(*row) for row in rows]
+
+
+def waiting(connection: Connection, now: datetime) -> Mapping[tuple[str, str], int]:
+    """How many streams wait for their turn, by source and what they wait for: `inbound`, `refresh`, `backfill`.
+
+    One that never was read to its end waits for its first read, a backfill, and for nothing else.
+    """
+    rows = connection.execute(
+        text("""
+        SELECT source, lane, count(*) AS n FROM stream CROSS JOIN LATERAL (
+            SELECT 'backfill' AS lane WHERE role = 'pull' AND complete_at IS NULL
+            UNION ALL SELECT 'inbound' WHERE role = 'pull' AND complete_at IS NOT NULL AND due_at <= :now
+            UNION ALL SELECT 'refresh' WHERE role IN ('pull', 'census') AND complete_due_at <= :now
+                                         AND (role = 'census' OR complete_at IS NOT NULL)
+        ) waits GROUP BY 1, 2
+        """),
+        {"now": now},
+    )
+    return {(row.source, row.lane): row.n for row in rows}
 
 
 def release(
@@ -172,8 +244,8 @@ def loading(connection: Connection, sources: Sequence[str]) -> bool:
 def status(connection: Connection) -> Sequence[StreamStatus]:
     rows = connection.execute(
         text("""
-        SELECT source, name, complete_at, succeeded_at, due_at, attempts, problem_code, problem
+        SELECT source, name, role, complete_at, succeeded_at, due_at, attempts, problem_code, problem
         FROM stream ORDER BY source, array_position(ARRAY['pull', 'push', 'census'], role), name
         """)
     )
-    return [StreamStatus(*row) for row in rows]
+    return [StreamStatus(row.source, row.name, Role(row.role), *row[3:]) for row in rows]

@@ -65,26 +65,27 @@ def claims(connection: Connection, subjects: Collection[int]) -> Mapping[int, fr
 
 def revise_claims(
     connection: Connection,
-    made: Iterable[tuple[int, str]],
+    made: Mapping[tuple[int, str], datetime],
     withdrawn: Iterable[tuple[int, str]],
-    known_at: datetime,
+    now: datetime,
 ) -> None:
-    """Append new claims and withdraw old ones; the past of both stays."""
+    """Append new claims, each with since when it is known, and withdraw old ones; the past of both stays."""
     connection.execute(
         text("""
-        UPDATE claim c SET withdrawn_at = :known_at
+        UPDATE claim c SET withdrawn_at = :now
         FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (id bigint, key text)
         WHERE c.subject_id = w.id AND c.key = w.key AND c.withdrawn_at IS NULL
         """),
-        {"rows": as_json({"id": i, "key": k} for i, k in withdrawn), "known_at": known_at},
+        {"rows": as_json({"id": i, "key": k} for i, k in withdrawn), "now": now},
     )
     connection.execute(
         text("""
-        INSERT INTO claim (subject_id, key, known_at)
-        SELECT id, key, :known_at FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (id bigint, key text)
-        ON CONFLICT (subject_id, key, known_at) DO UPDATE SET withdrawn_at = NULL
+        INSERT INTO claim (subject_id, key, known_at, observed_at)
+        SELECT id, key, at, :now
+        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (id bigint, key text, at timestamptz)
+        ON CONFLICT (subject_id, key, observed_at) DO UPDATE SET withdrawn_at = NULL
         """),
-        {"rows": as_json({"id": i, "key": k} for i, k in made), "known_at": known_at},
+        {"rows": as_json({"id": i, "key": k, "at": at} for (i, k), at in made.items()), "now": now},
     )
 
 
@@ -140,12 +141,21 @@ def _companions(connection: Connection, subjects: Collection[int]) -> set[int]:
     return set(rows.scalars())
 
 
-def assign(connection: Connection, person_by_subject: Mapping[int, int | None]) -> None:
+def assign(connection: Connection, person_by_subject: Mapping[int, int | None], now: datetime) -> None:
+    """From `now` on these subjects belong to these persons. Whom they belonged to before is kept."""
     connection.execute(
         text("""
-        UPDATE subject s SET person_id = w.person
+        INSERT INTO membership (subject_id, person_id, since, until)
+        SELECT id, person_id, since, :now FROM subject
+        WHERE id = ANY(:ids) AND person_id IS NOT NULL AND since < :now
+        """),
+        {"ids": sorted(person_by_subject), "now": now},
+    )
+    connection.execute(
+        text("""
+        UPDATE subject s SET person_id = w.person, since = :now
         FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (id bigint, person bigint)
         WHERE s.id = w.id
         """),
-        {"rows": as_json({"id": i, "person": p} for i, p in person_by_subject.items())},
+        {"rows": as_json({"id": i, "person": p} for i, p in person_by_subject.items()), "now": now},
     )

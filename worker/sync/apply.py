@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
 from connectors.port import Page
-from connectors.records import AccountRecord, Activity, Deletion, LeadRecord, RecordRef
+from connectors.records import AccountRecord, Activity, LeadRecord, RecordRef
 from worker.lifecycle import fields
 from worker.people import identity, inputs
-from worker.store import activities, erasures, ledger, outcomes, people, records, subjects
+from worker.store import activities, colleagues, erasures, ledger, outcomes, people, records, subjects
 from worker.store.records import StoredRecord
 
 
@@ -32,29 +32,69 @@ class Applied:
 @dataclass(slots=True)
 class Evidence:
     """What a page says about who is who. `mentioned` are subjects seen for the first time; what they are called by is
-    all that is known of those without a record in the page."""
+    all that is known of those without a record in the page. `known_at`: since when what a subject newly states is
+    known, where that is before now."""
 
     mentioned: Mapping[int, frozenset[str]]
     stated: dict[int, frozenset[str]] = field(default_factory=dict)
     renamed: set[int] = field(default_factory=set)
+    known_at: dict[int, datetime] = field(default_factory=dict)
+
+
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+"""Since when a subject is called what it is called: a name says nothing that was ever unknown."""
+
+
+class _Scored(Exception):
+    """Somebody whom a page changes was scored as of an instant at or after the page's own."""
+
+    def __init__(self, people: frozenset[int], earliest: datetime) -> None:
+        self.people = people
+        self.earliest = earliest
 
 
 def apply(connection: Connection, page: Page, now: datetime) -> Applied:
-    """Store a page's facts as known at `now` (or, in a backfill, since the CRM recorded them)."""
+    """Store a page's facts as observed `now`, and as known at `now` (or, in a backfill, since the CRM recorded them).
+
+    Clocks differ between machines, and a score may be made while a page is being stored. A score of an instant must not
+    see later what it did not see then, so a page that comes too late for a score of someone it changes is stored as
+    observed just after that score.
+    """
     if not len(page):
         return Applied()
+    held: frozenset[int] = frozenset()
+    while True:
+        people.lock(connection, held)
+        attempt = connection.begin_nested()
+        try:
+            applied = _store(connection, page, now)
+        except _Scored as scored:
+            attempt.rollback()
+            held, now = held | scored.people, scored.earliest
+        else:
+            attempt.commit()
+            return applied
+
+
+def _store(connection: Connection, page: Page, now: datetime) -> Applied:
     page = _without_erased(connection, page)
     ids, new = subjects.ensure(connection, set(_references(page)))
     evidence = Evidence(mentioned={s: identity.keys(ref, None) for ref, s in ids.items() if s in new})
     touched = _save_records(connection, page, ids, evidence, now)
-    _save_history(connection, page, ids, now)
-    touched |= _save_activities(connection, page, ids, now)
+    witnessed = _save_history(connection, page, ids, now)
+    active, engaged = _save_activities(connection, page, ids, now)
+    touched |= active
     touched |= _save_outcomes(connection, page, ids, now)
-    touched |= _delete(connection, page.deletions, ids, evidence, now)
+    touched |= _delete(connection, page, ids, evidence, now)
     dirty, joined = _identify(connection, evidence, now)
+    # In a first read nobody has a score that a colleague's act could change, and in a later one nobody hurries.
+    near = set() if page.backfill else colleagues.of_subjects(connection, engaged, now)
+    held, earliest = people.hold(connection, touched | witnessed, near | dirty | {old for old, _ in joined})
+    if earliest is not None and now < earliest:
+        raise _Scored(held, earliest)
     dirty |= people.of_subjects(connection, touched)
-    people.lock(connection, dirty | {old for old, _ in joined})
     people.absorb(connection, joined)
+    colleagues.fall_due(connection, near, now)
     if erased := [deletion.ref for deletion in page.deletions if deletion.erased]:
         dirty |= erasures.erase(connection, erased, now)
     written = {ids[lead.ref]: fields.plain(lead.written) for lead in page.leads if lead.written and lead.ref in ids}
@@ -123,6 +163,7 @@ def _save_records(
     saved: dict[int, StoredRecord] = {}
     history: list[tuple[int, str, str | None, datetime, datetime]] = []
     touched: set[int] = set()
+    restated: set[int] = set()
     for subject, record in incoming.items():
         old = stored.get(subject)
         if old is not None and _is_older(record.modified_at, old):
@@ -133,6 +174,8 @@ def _save_records(
         if old is None or old.name != new.name:
             evidence.renamed.add(subject)
         known_at = min(record.modified_at, now) if page.backfill and old is None else now
+        if page.backfill and old is None:
+            evidence.known_at[subject] = min(record.created_at, now)
         before = old.attributes if old is not None else {}
         differing = [
             (subject, name, value, record.modified_at, known_at)
@@ -141,16 +184,19 @@ def _save_records(
         history += differing
         if old != new:
             saved[subject] = new
-        if old is None or differing or _inputs(old) != _inputs(new):
+        if old is not None and _inputs(old) != _inputs(new):
+            restated.add(subject)
+        if old is None or differing or subject in restated:
             touched.add(subject)
+    records.set_aside(connection, restated, now)
     records.save(connection, saved, now)
-    records.append_attributes(connection, history)
+    records.append_attributes(connection, history, now)
     return touched
 
 
-def _save_history(connection: Connection, page: Page, ids: Mapping[RecordRef, int], now: datetime) -> None:
-    """Append what attributes were in the past. No score of now depends on it, so nobody becomes dirty."""
-    records.append_attributes(
+def _save_history(connection: Connection, page: Page, ids: Mapping[RecordRef, int], now: datetime) -> set[int]:
+    """Append what attributes were in the past; returns whose. No score waits for it, so nobody becomes dirty."""
+    records.append_history(
         connection,
         (
             (
@@ -162,7 +208,9 @@ def _save_history(connection: Connection, page: Page, ids: Mapping[RecordRef, in
             )
             for change in page.history
         ),
+        now,
     )
+    return {ids[change.ref] for change in page.history}
 
 
 def _is_older(modified_at: datetime, stored: StoredRecord) -> bool:
@@ -192,12 +240,16 @@ def _inputs(record: StoredRecord) -> tuple[object, ...]:
     return record.state, record.account_id, record.deleted_at
 
 
-def _save_activities(connection: Connection, page: Page, ids: Mapping[RecordRef, int], now: datetime) -> set[int]:
-    """Append new activities and new versions of edited ones; returns the subjects whose past or present changed."""
+def _save_activities(
+    connection: Connection, page: Page, ids: Mapping[RecordRef, int], now: datetime
+) -> tuple[set[int], set[int]]:
+    """Append new activities and new versions of edited ones; returns the subjects whose past or present changed, and
+    those of them who did something new of their own accord."""
     incoming: dict[tuple[RecordRef, int], tuple[activities.Version, datetime]] = {}
     for activity in page.activities:
         known_at = min(activity.recorded_at, now) if page.backfill else now
-        version = activities.Version(activity.kind, activity.detail, activity.occurred_at)
+        duration = activity.duration.total_seconds() if activity.duration is not None else None
+        version = activities.Version(activity.kind, activity.detail, activity.occurred_at, duration)
         for person in activity.people:
             incoming[activity.ref, ids[person]] = (version, known_at)
     standing = activities.current(connection, {activity.ref for activity in page.activities})
@@ -205,8 +257,10 @@ def _save_activities(connection: Connection, page: Page, ids: Mapping[RecordRef,
     outdated = {part for part in standing if part in changed or part not in incoming}
     activities.retract(connection, outdated, now)
     # An edit is known from now on, even in a backfill: before, the old version was what one knew.
-    activities.append(connection, {part: (new, now if part in outdated else at) for part, (new, at) in changed.items()})
-    return {subject for _, subject in changed.keys() | outdated}
+    known = {part: (new, now if part in outdated else at) for part, (new, at) in changed.items()}
+    activities.append(connection, known, now)
+    engaged = {subject for (_, subject), new in changed.items() if new[0].kind in colleagues.KINDS}
+    return {subject for _, subject in changed.keys() | outdated}, engaged
 
 
 def _save_outcomes(connection: Connection, page: Page, ids: Mapping[RecordRef, int], now: datetime) -> set[int]:
@@ -218,24 +272,22 @@ def _save_outcomes(connection: Connection, page: Page, ids: Mapping[RecordRef, i
 
 
 def _delete(
-    connection: Connection,
-    deletions: Iterable[Deletion],
-    ids: Mapping[RecordRef, int],
-    evidence: Evidence,
-    now: datetime,
+    connection: Connection, page: Page, ids: Mapping[RecordRef, int], evidence: Evidence, now: datetime
 ) -> set[int]:
     """Records, activities or deals that are gone. What a merged record did counts for the one that it became."""
-    gone = {deletion.ref: deletion for deletion in deletions}
+    gone = {deletion.ref: deletion for deletion in page.deletions}
     if not gone:
         return set()
     known = {**subjects.find(connection, gone.keys()), **{ref: ids[ref] for ref in gone if ref in ids}}
-    new = records.mark_deleted(connection, {known[ref]: d.deleted_at for ref, d in gone.items() if ref in known})
+    new = records.mark_deleted(connection, {known[ref]: d.deleted_at for ref, d in gone.items() if ref in known}, now)
     standing = subjects.claims(connection, known.values())
     for ref, deletion in gone.items():
         if ref in known and deletion.merged_into:
             subject = known[ref]
             before = evidence.stated.get(subject) or standing.get(subject, frozenset())
             evidence.stated[subject] = before | identity.keys(ref, None, (deletion.merged_into,))
+            if page.backfill:
+                evidence.known_at.setdefault(subject, min(deletion.deleted_at, now))
     lost = set(activities.current(connection, gone.keys()))
     activities.retract(connection, lost, now)
     touched = {subject for _, subject in lost} | new
@@ -248,13 +300,13 @@ def _identify(connection: Connection, evidence: Evidence, now: datetime) -> tupl
     Returns the persons whose facts are now others, and those that ceased to be, each with the one that it became.
     """
     standing = subjects.claims(connection, evidence.stated.keys() - evidence.mentioned.keys())
-    made = {(s, key) for s, keys in evidence.mentioned.items() if s not in evidence.stated for key in keys}
+    made = {(s, key): ALWAYS for s, keys in evidence.mentioned.items() if s not in evidence.stated for key in keys}
     withdrawn: set[tuple[int, str]] = set()
     for subject, keys in evidence.stated.items():
         before = standing.get(subject, frozenset())
-        made |= {(subject, key) for key in keys - before}
+        made |= dict.fromkeys(((subject, key) for key in keys - before), evidence.known_at.get(subject, now))
         withdrawn |= {(subject, key) for key in before - keys}
-    concerned = evidence.renamed | {subject for subject, _ in made | withdrawn}
+    concerned = evidence.renamed | {subject for subject, _ in made.keys() | withdrawn}
     if not concerned:
         return set(), []
     subjects.lock_identity(connection)
@@ -262,7 +314,7 @@ def _identify(connection: Connection, evidence: Evidence, now: datetime) -> tupl
     nodes, before_person = subjects.component(connection, concerned)
     after_person = identity.resolve(nodes)
     moved = {subject: person for subject, person in after_person.items() if person != before_person[subject]}
-    subjects.assign(connection, moved)
+    subjects.assign(connection, moved, now)
     alive = {person for person in after_person.values() if person is not None}
     changed = {person for subject in moved for person in (moved[subject], before_person[subject]) if person is not None}
     people.ensure(connection, changed & alive, now)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from connectors.errors import CrmError
-from connectors.port import Crm, Cursor, Stream, Tier
+from connectors.port import Crm, Cursor, Page, Stream, Tier
 from worker.lease import SLICE, Holder, Next
 from worker.store import streams
 from worker.store.streams import Lease
@@ -15,6 +16,8 @@ from worker.sync.apply import apply
 
 COMPLETE_EVERY = timedelta(minutes=5)
 """Between two complete reads: Salesforce wants its replication calls no more often."""
+QUIET_EVERY = timedelta(minutes=30)
+"""The same where fast reads find nothing: they begin at the complete one's end, so it would move nothing but itself."""
 
 
 @dataclass(slots=True)
@@ -52,7 +55,7 @@ def pull(
         every = pace(stream.every)
         return Next(
             due_at=now + every if result.drained else now,
-            complete_due_at=now + max(COMPLETE_EVERY, every) if completed else None,
+            complete_due_at=_complete_due(stream, lease, started if completed else None, result, every),
             complete_at=started if completed else None,
         )
 
@@ -64,15 +67,37 @@ def pull(
     return result
 
 
+def _complete_due(
+    stream: Stream, lease: Lease, completed: datetime | None, result: Pulled, every: timedelta
+) -> datetime | None:
+    """When the complete tier is due again; None leaves it as it is. `completed`: when a complete read began that ended
+    just now. Rows that a fast read sees bring the next one near; one that sees none does not put it off."""
+    if completed is None and (lease.complete_due or lease.complete_at is None or not result.seen):
+        return None
+    quiet = Tier.FAST in stream.tiers and not result.seen
+    since = completed or lease.complete_at
+    assert since is not None
+    return since + max(QUIET_EVERY if quiet else COMPLETE_EVERY, every)
+
+
 def _read(holder: Holder, crm: Crm, lease: Lease, tier: Tier, until: datetime, result: Pulled) -> Lease:
     """Pull pages until the window is drained or the slice is over. Only the complete tier's cursor is stored."""
     cursor: Cursor | None = lease.cursor
+    loading = tier is Tier.COMPLETE and lease.complete_at is None
+    if loading and cursor is None:
+        total = None
+        with suppress(CrmError):  # where it cannot be counted it may well be read
+            total = crm.size(lease.name)
+        with holder.holding(lease) as (connection, now):
+            streams.begin_load(connection, lease, total, now)
     while True:
         page = crm.pull(lease.name, cursor, tier)
         with holder.holding(lease) as (connection, now):
             applied = apply(connection, page, now)
             if tier is Tier.COMPLETE:
                 streams.store_cursor(connection, lease, page.cursor)
+                if loading:
+                    streams.count_load(connection, lease, _rows(page))
                 lease = replace(lease, cursor=page.cursor)
         result.pages += 1
         result.seen += applied.seen
@@ -81,3 +106,10 @@ def _read(holder: Holder, crm: Crm, lease: Lease, tier: Tier, until: datetime, r
         cursor, result.drained = page.cursor, page.done
         if page.done or holder.clock() >= until:
             return lease
+
+
+def _rows(page: Page) -> int:
+    """How many rows of the CRM a page holds, about: one may be several facts, or none."""
+    acts = {activity.ref.id.partition("#")[0] for activity in page.activities if activity.ref.object != "page_views"}
+    of_people = len(page.leads) + len(page.accounts) + len(page.outcomes)
+    return of_people or len(acts) or len(page.history)

@@ -1,7 +1,8 @@
-"""Nightly: count what the CRM has against what is known, and fetch the difference.
+"""Nightly: compare what the CRM has with what is known, id by id and stamp by stamp, and fetch what differs.
 
 Cursors do not see purges, erasures, rows that sharing took away or gave, nor rows that were committed later than any
-settling time allows. A count of ids does.
+settling time allows. A comparison of all ids does; and with each row's stamp of its last change, which comes in the
+same calls, it sees every version that was missed too.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ from worker.store.streams import Lease
 from worker.sync.apply import apply
 
 CENSUS_EVERY = timedelta(hours=24)
+SETTLED = timedelta(hours=2)
+"""What changed since then may still be on its way: late in an index, or in a stream that is read by the hour."""
 FETCH = 100
 """Rows that are fetched at once: what every CRM reads by id in one call."""
 
 
 @dataclass(slots=True)
 class Reconciled:
-    """What one lease of the census did. `counted` rows of the CRM; `repaired` rows that only one side had."""
+    """What one lease of the census did. `counted` rows of the CRM; `repaired` rows that only one side had, or that
+    were another version there."""
 
     counted: int = 0
     repaired: int = 0
@@ -65,13 +69,14 @@ def _step(holder: Holder, crm: Crm, lease: Lease, place: dict[str, Any], result:
         with holder.holding(lease) as (connection, _):
             if place["cursor"] is None:
                 census.clear(connection, crm.source, object)
-            census.add(connection, counted.refs)
+            census.add(connection, counted.refs, counted.stamps)
             following = {**place, "cursor": counted.cursor, "repairing": "" if counted.done else None}
             streams.store_cursor(connection, lease, following)
         result.counted += len(counted.refs)
         return following
     with holder.engine.connect() as connection:
-        differing = census.differences(connection, crm.source, object, place["repairing"], FETCH)
+        settled = holder.clock() - SETTLED
+        differing = census.differences(connection, crm.source, object, place["repairing"], settled, FETCH)
     page = crm.fetch(differing) if differing else None
     with holder.holding(lease) as (connection, now):
         if page is None:

@@ -157,6 +157,7 @@ class CrmContract(RegisterContract):
         practice.clock.advance(NOW_ON)
         pages = [page for name, cursor in cursors.items() for page in drain(crm, name, cursor)]
         assert deletions(pages)[loser].merged_into == winner
+        assert not deletions(pages)[loser].erased
         assert winner in refs(pages)
 
     def test_own_fields_come_back_as_written_and_not_as_attributes(self, practice: Practice) -> None:
@@ -220,13 +221,21 @@ class CrmContract(RegisterContract):
 
     def test_a_push_takes_as_many_as_it_says_and_no_more(self, practice: Practice) -> None:
         crm = practice.open()
-        made = practice.add_people(crm.push_size + 1)
+        made = practice.add_people(crm.push_size(1))
         writes = [FieldWrite(ref, {ScoreField.SCORE: 1}) for ref in made]
-        assert {result.outcome for result in crm.push(writes[:-1])} == {WriteOutcome.WRITTEN}
-        with pytest.raises(ValueError, match=str(crm.push_size)):
-            crm.push(writes)
+        assert {result.outcome for result in crm.push(writes)} == {WriteOutcome.WRITTEN}
+        most = crm.push_size(10**9)
+        with pytest.raises(ValueError, match=str(most)):
+            crm.push(writes[:1] * (most + 1))
         assert crm.push([]) == []
         assert len(crm.read_back(made)) == len(made)
+
+    def test_a_parcel_that_is_not_known_leaves_its_records_to_a_read_back(self, practice: Practice) -> None:
+        made = practice.add_people(2)
+        parcel = {"jobs": ["750000000000001AAA"], "begun": "2026-03-02T09:30:15Z"}
+        results = practice.open().collect(parcel, made)
+        assert results is not None
+        assert [(result.ref, result.outcome) for result in results] == [(ref, WriteOutcome.UNRESOLVED) for ref in made]
 
     # -- looking before working ---------------------------------------------------------------------------------------
 

@@ -85,6 +85,10 @@ class Practice(ABC):
     def delete(self, ref: RecordRef) -> None: ...
 
     @abstractmethod
+    def erase(self, ref: RecordRef) -> None:
+        """What an admin does when a person asks to be forgotten."""
+
+    @abstractmethod
     def merge(self, winner: RecordRef, loser: RecordRef) -> RecordRef:
         """Merge, and say who stays: the winner, or in some CRMs a new record."""
 

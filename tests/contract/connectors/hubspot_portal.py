@@ -90,6 +90,9 @@ class PracticePortal(Practice):
     def delete(self, ref: RecordRef) -> None:
         self.portal.archive("contacts", ref.id)
 
+    def erase(self, ref: RecordRef) -> None:
+        self.portal.gdpr_delete(ref.id)
+
     def merge(self, winner: RecordRef, loser: RecordRef) -> RecordRef:
         return self.ref(self.portal.merge("contacts", winner.id, loser.id))
 

@@ -67,6 +67,23 @@ class RegisterContract:
         assert {ref: removal.merged_into for ref, removal in found.items()} == {gone: None, third: last}
         assert len(practice.open().fetch([])) == 0
 
+    def test_an_erasure_is_told_from_a_deletion(self, practice: Practice) -> None:
+        erased, deleted, stays = made = practice.add_people(3)
+        practice.clock.advance(NOW_ON)
+        crm = practice.open()
+        cursors = {stream.name: drain(crm, stream.name, None)[-1].cursor for stream in crm.streams}
+        practice.erase(erased)
+        practice.delete(deleted)
+        practice.clock.advance(NOW_ON)
+        crm = practice.open()
+        pages = [page for name, cursor in cursors.items() for page in drain(crm, name, cursor)]
+        pages.append(crm.fetch(sorted({*made} - set(roll(crm, stays.object)))))  # as whoever compares finds them
+        told = [gone for page in pages for gone in page.deletions]
+        assert {gone.ref for gone in told if gone.erased} == {erased}
+        assert {gone.ref for gone in told} == {erased, deleted}
+        anew = [page for stream in crm.streams for page in drain(practice.open(), stream.name, None)]
+        assert set(refs(anew)) == {stays}
+
     def test_a_census_and_a_fetch_are_refreshes(self, practice: Practice) -> None:
         (ref,) = practice.add_people(1)
         practice.clock.advance(NOW_ON)

@@ -158,6 +158,9 @@ class PracticeOrg(Practice):
     def delete(self, ref: RecordRef) -> None:
         self.org.delete(ref.object, ref.id)
 
+    def erase(self, ref: RecordRef) -> None:
+        self.org.delete(ref.object, ref.id, purge=True)
+
     def merge(self, winner: RecordRef, loser: RecordRef) -> RecordRef:
         self.org.merge(winner.object, winner.id, [loser.id])
         return winner

@@ -33,8 +33,10 @@ from tests.contract.connectors.crm_practice import (
 MAPPING = """
 leads:
   file: leads.csv
-  columns: {id: Lead ID, created_at: Created, email: E-Mail, phone: Phone}
+  columns: {id: Lead ID, created_at: Created, email: E-Mail, phone: Phone, account: Company}
   attributes: {title: Job Title}
+accounts: {file: accounts.csv, columns: {name: name}, attributes: {industry: industry, employees: staff}}
+erasures: {file: erasures.csv}
 activities: {file: activities.csv, columns: {detail: page}}
 outcomes: {file: outcomes.csv, columns: {amount: amount}}
 """
@@ -73,6 +75,8 @@ class PracticeFolder(Practice):
         self._export()
         self._write("activities.csv", ["lead_id", "type", "occurred_at", "page"], [])
         self._write("outcomes.csv", ["lead_id", "outcome", "occurred_at", "amount"], [])
+        self._write("accounts.csv", ["id", "created_at", "name", "industry", "staff"], [])
+        self._forget([])
 
     def open(self, *, gate: Gate | None = None, page_size: int | None = None, **settings: Any) -> FilesCrm:
         given = {"directory": self.directory, "output": self._output, "page_size": page_size or 5000, **settings}
@@ -102,7 +106,13 @@ class PracticeFolder(Practice):
                 [two.id, "webinar_attendance", at, ""]]  # fmt: skip
         self._write("activities.csv", ["lead_id", "type", "occurred_at", "page"], acts)
         self._write("outcomes.csv", ["lead_id", "outcome", "occurred_at", "amount"], [[two.id, "won", at, "9000.50"]])
-        return Populated(frozenset({one, two}), frozenset(), activities=3, outcomes=frozenset())
+        company = RecordRef("export", "accounts", "A1")
+        self._write(
+            "accounts.csv", ["id", "created_at", "name", "industry", "staff"], [["A1", at, "Acme", "Energy", "1200"]]
+        )
+        self._people[one.id]["Company"] = "A1"
+        self._export()
+        return Populated(frozenset({one, two}), frozenset({company}), activities=3, outcomes=frozenset())
 
     def add_people(self, count: int) -> list[RecordRef]:
         made = []
@@ -110,7 +120,7 @@ class PracticeFolder(Practice):
             self._made += 1
             id = f"L{self._made}"
             self._people[id] = {"Lead ID": id, "Created": self.clock.now().isoformat(), "E-Mail": f"p{id}@acme.test",
-                                "Phone": "+49 1", "Job Title": "CTO"}  # fmt: skip
+                                "Phone": "+49 1", "Job Title": "CTO", "Company": ""}  # fmt: skip
             made.append(RecordRef("export", "leads", id))
         self._export()
         return made
@@ -126,6 +136,10 @@ class PracticeFolder(Practice):
         del self._people[ref.id]
         self._export()
 
+    def erase(self, ref: RecordRef) -> None:
+        self.delete(ref)
+        self._forget([ref.id])
+
     def merge(self, winner: RecordRef, loser: RecordRef) -> RecordRef:
         pytest.skip("an export holds no trace of a merge")
 
@@ -135,14 +149,19 @@ class PracticeFolder(Practice):
     def remove_score_field(self) -> str:
         """The scored file is ours, and so has every field: what can be missing is a column that is read."""
         people = [[person["Lead ID"], person["E-Mail"]] for person in self._people.values()]
-        self._write("leads.csv", ["Lead ID", "E-Mail", "Phone", "Job Title"], [[*row, "", ""] for row in people])
+        self._write(
+            "leads.csv", ["Lead ID", "E-Mail", "Phone", "Job Title", "Company"], [[*row, "", "", ""] for row in people]
+        )
         return "Created"
 
     def writes(self) -> Sequence[Mapping[str, Any]]:
         return []
 
+    def _forget(self, ids: Sequence[str]) -> None:
+        self._write("erasures.csv", ["lead_id"], [[id] for id in ids])
+
     def _export(self) -> None:
-        header = ["Lead ID", "Created", "E-Mail", "Phone", "Job Title"]
+        header = ["Lead ID", "Created", "E-Mail", "Phone", "Job Title", "Company"]
         self._write("leads.csv", header, [[person[name] for name in header] for person in self._people.values()])
 
     def _write(self, name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -260,7 +279,7 @@ def test_loan_applications_with_every_event(tmp_path: Path) -> None:
     assert Counter(deal.status.value for deal in deals) == {"lost": 10_442, "won": 2_246}
     first = crm.pull("activities", None, Tier.COMPLETE)
     assert {act.kind for act in first.activities} >= {ActivityKind.FORM_SUBMISSION, ActivityKind.SALES_CALL}
-    writes = [FieldWrite(lead.ref, VALUES) for lead in found[: crm.push_size]]
+    writes = [FieldWrite(lead.ref, VALUES) for lead in found[: crm.push_size(1)]]
     assert {result.outcome for result in crm.push(writes)} == {WriteOutcome.WRITTEN}
     assert crm.read_back([found[0].ref]) == {found[0].ref: VALUES}
     crm.close()

@@ -10,6 +10,7 @@ import redis
 
 from connectors.errors import Misconfigured
 from connectors.hubspot.crm import open_hubspot
+from connectors.hubspot.settings import STREAMS
 from connectors.port import Tier
 from connectors.quota import RedisGate
 from connectors.records import (
@@ -382,8 +383,10 @@ def test_check_tells_what_else_is_wrong_and_never_raises(
 def test_a_stream_that_does_not_exist_is_refused(practice: PracticePortal) -> None:
     with pytest.raises(Misconfigured, match="contatcs"):
         practice.open().pull("contatcs", None, Tier.COMPLETE)
-    with pytest.raises(Misconfigured, match="contatcs"):
-        practice.open(without=["contatcs"])
+
+
+def test_the_streams_that_can_be_left_out_are_those_that_are_read(practice: PracticePortal) -> None:
+    assert sorted(STREAMS) == sorted(stream.name for stream in practice.open().streams)
 
 
 def test_a_record_s_page(practice: PracticePortal) -> None:

@@ -114,7 +114,7 @@ def test_what_the_fast_tier_handed_on_comes_again_when_it_changes_or_another_pro
     assert set(refs(drain(crm, "contacts", cursor))) == {one, two}
 
 
-def test_a_fetch_takes_any_number_and_an_erased_contact_is_gone_as_any_other(practice: PracticePortal) -> None:
+def test_a_fetch_takes_any_number_and_knows_an_erased_contact(practice: PracticePortal) -> None:
     made = practice.add_people(120)
     erased = made.pop()
     practice.portal.gdpr_delete(erased.id)
@@ -124,12 +124,21 @@ def test_a_fetch_takes_any_number_and_an_erased_contact_is_gone_as_any_other(pra
     page = crm.fetch([*made, erased, made[0]])
     assert sorted(refs([page])) == sorted(made)
     (gone,) = page.deletions
-    assert (gone.ref, gone.merged_into, gone.erased) == (erased, None, False)
-    assert practice.site.endpoints().count("/crm/v3/objects/contacts/batch/read") == 3
+    assert (gone.ref, gone.merged_into, gone.erased) == (erased, None, True)
+    assert practice.site.endpoints().count("/crm/v3/objects/contacts/batch/read") == 4  # one of the recycle bin
     with pytest.raises(ValueError, match="one object"):
         crm.fetch([made[0], practice.ref("1", "companies")])
     with pytest.raises(Misconfigured, match="quotes"):
         crm.census("quotes", None)
+
+
+def test_a_contact_in_the_recycle_bin_is_deleted_when_it_was_and_not_erased(practice: PracticePortal) -> None:
+    (ref,) = practice.add_people(1)
+    practice.delete(ref)
+    at = practice.clock.now()
+    practice.clock.advance(NOW_ON)
+    (gone,) = practice.open().fetch([ref]).deletions
+    assert (gone.ref, gone.erased, gone.deleted_at.replace(microsecond=0)) == (ref, False, at.replace(microsecond=0))
 
 
 def test_a_date_that_runs_ahead_moves_no_cursor_past_what_is_yet_to_be_written(

@@ -11,11 +11,13 @@ import pytest
 from connectors.errors import QuotaExhausted, Transient
 from connectors.port import Cursor, Page, Tier
 from connectors.quota import Lane
+from connectors.records import RecordRef
 from connectors.salesforce.crm import SalesforceCrm
 from sandbox.profiles import Bites, Profile
 from sandbox.salesforce.hostile import RULES, bite
 from sandbox.salesforce.objects import LEAD_SOURCES
 from tests.contract.connectors.crm_contract import NOW_ON, Learning, drain, people, refs
+from tests.contract.connectors.crm_practice import roll
 from tests.contract.connectors.practice import Host
 from tests.contract.connectors.salesforce_org import SECRET, PracticeOrg
 
@@ -238,3 +240,63 @@ def told(pages: list[Page]) -> set[str]:
     """What was brought: rows by reference, changes by record, attribute and instant."""
     changes = {f"{each.ref} {each.name} {each.occurred_at}" for page in pages for each in page.history}
     return changes | facts(pages).keys()
+
+
+# -- the census --------------------------------------------------------------------------------------------------------
+
+
+def counted_in_bulk(org: PracticeOrg, **given: Any) -> tuple[SalesforceCrm, list[str]]:
+    asked: list[str] = []
+    crm = org.open(bulk_census_from=10, observer=lambda exchange: asked.append(exchange.endpoint), **given)
+    return crm, asked
+
+
+def test_a_large_census_is_a_bulk_query_of_the_living_rows(bulk: PracticeOrg) -> None:
+    gone, winner, loser, *rest = bulk.add_people(30)
+    bulk.delete(gone)
+    bulk.merge(winner, loser)
+    bulk.clock.advance(NOW_ON)
+    crm, asked = counted_in_bulk(bulk, bulk_census_page_size=12)
+    assert sorted(roll(crm, "Lead")) == sorted([winner, *rest])
+    assert asked.count("jobs/query") == 1
+    assert asked.count("jobs/query/{id}/results") == 3
+    assert asked.count("query") == 1, "the count"
+    assert roll(crm, "Account") == []
+    assert asked.count("jobs/query") == 1, "few rows are no job"
+
+
+def test_a_census_goes_on_in_another_process_where_it_was(bulk: PracticeOrg) -> None:
+    made = bulk.add_people(30)
+    found: list[RecordRef] = []
+    cursor: Cursor | None = None
+    for _ in range(100):
+        page = counted_in_bulk(bulk, bulk_census_page_size=7)[0].census("Lead", cursor)
+        found += page.refs
+        cursor = json.loads(json.dumps(page.cursor))
+        if page.done:
+            break
+    assert sorted(found) == sorted(made)
+
+
+@pytest.mark.parametrize(
+    ("path", "effect"),
+    [
+        ("/jobs/query$", {"status": 400, "json": [{"errorCode": "INVALIDENTITY", "message": "not supported"}]}),
+        ("/jobs/query/[^/]+$", {"status": 200, "json": {"id": "750", "state": "Failed"}}),
+        ("/results", {"status": 404, "json": [{"errorCode": "NOT_FOUND", "message": "gone"}]}),
+    ],
+    ids=["refused", "failed", "gone"],
+)
+def test_a_census_that_bulk_does_not_answer_is_paged(bulk: PracticeOrg, path: str, effect: dict[str, Any]) -> None:
+    made = bulk.add_people(30)
+    bulk.faults.add([{"path": path, "effect": effect}])
+    crm, asked = counted_in_bulk(bulk, page_size=10)
+    assert sorted(roll(crm, "Lead")) == sorted(made)
+    assert asked.count("query") == 5, "the count, three pages and the end"
+
+
+def test_a_census_in_bulk_is_a_refresh(bulk: PracticeOrg) -> None:
+    bulk.add_people(30)
+    gate = Learning()
+    roll(counted_in_bulk(bulk, gate=gate)[0], "Lead")
+    assert set(gate.entered) == {Lane.REFRESH}

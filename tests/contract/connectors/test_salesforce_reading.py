@@ -233,3 +233,64 @@ def test_a_row_that_no_query_shows_is_fetched_as_a_deletion(org: PracticeOrg) ->
         org.open().fetch([stays, org.contact()])
     with pytest.raises(LookupError):
         org.open(without=["leads"]).census("Lead", None)
+
+
+# -- who has to do with it ---------------------------------------------------------------------------------------------
+
+
+def test_a_deal_reaches_those_who_have_a_role_in_it(org: PracticeOrg) -> None:
+    buyer, adviser = org.contact(), org.contact()
+    deal = {"Name": "New", "ContactId": buyer.id, "StageName": "Prospecting", "CloseDate": "2026-04-01"}
+    id = org.org.insert("Opportunity", deal)
+    org.org.insert("OpportunityContactRole", {"OpportunityId": id, "ContactId": adviser.id, "Role": "Influencer"})
+    org.clock.advance(NOW_ON)
+    (outcome,) = pull(org.open(), "opportunities")
+    assert outcome.people == (buyer, adviser)
+
+
+def test_a_role_that_comes_or_goes_later_tells_its_deal_anew(org: PracticeOrg) -> None:
+    adviser = org.contact()
+    terms = {"StageName": "Prospecting", "CloseDate": "2026-04-01"}
+    deal, _ = (org.org.insert("Opportunity", {"Name": name, **terms}) for name in ("New", "Other"))
+    org.clock.advance(timedelta(days=3))
+    crm = org.open()
+    cursors = {name: drain(crm, name, None)[-1].cursor for name in ("opportunities", "opportunity_roles")}
+    role = org.org.insert("OpportunityContactRole", {"OpportunityId": deal, "ContactId": adviser.id})
+    org.clock.advance(NOW_ON)
+    assert not [page for page in drain(crm, "opportunities", cursors["opportunities"]) if page.outcomes]
+    pages = drain(crm, "opportunity_roles", cursors["opportunity_roles"])
+    assert [(each.ref.id, each.people) for page in pages for each in page.outcomes] == [(deal, (adviser,))]
+    org.org.delete("OpportunityContactRole", role)
+    org.clock.advance(NOW_ON)
+    later = drain(crm, "opportunity_roles", pages[-1].cursor)
+    assert [(each.ref.id, each.people) for page in later for each in page.outcomes] == [(deal, ())]
+    assert not [gone for page in later for gone in page.deletions]
+
+
+def test_roles_are_not_read_where_they_cannot_be_or_deals_are_not(org: PracticeOrg) -> None:
+    assert "opportunity_roles" not in {stream.name for stream in org.open(without=["opportunities"]).streams}
+    org.org.access.hidden_objects.add("OpportunityContactRole")
+    crm = org.open()
+    (page,) = drain(crm, "opportunity_roles", None)
+    assert len(page) == 0
+    assert [problem for problem in crm.check() if problem.fatal] == []
+
+
+@pytest.mark.parametrize("in_bulk", [False, True], ids=["rest", "bulk"])
+@pytest.mark.parametrize(("object", "stream"), [("Task", "tasks"), ("Event", "events")])
+def test_a_shared_activity_is_everybodys_whom_it_is_shared_with(
+    org: PracticeOrg, object: str, stream: str, in_bulk: bool
+) -> None:
+    first, second, lonely = org.contact(), org.contact(), org.contact()
+    fields = {"Task": {"Status": "Completed"}, "Event": {"StartDateTime": "2026-03-02T09:00:00Z"}}[object]
+    shared, alone = (org.org.insert(object, {"WhoId": who.id, **fields}) for who in (first, lonely))
+    for other in (second.id, org.org.integration_user):
+        org.org.insert(f"{object}Relation", {f"{object}Id": shared, "RelationId": other})
+    account = org.org.insert("Account", {"Name": "Acme"})
+    org.org.insert(f"{object}Relation", {f"{object}Id": shared, "RelationId": account, "IsWhat": True})
+    org.clock.advance(NOW_ON)
+    asked: list[str] = []
+    crm = org.open(bulk_from=1 if in_bulk else 2000, observer=lambda exchange: asked.append(exchange.endpoint))
+    people = {activity.ref.id: activity.people for activity in pull(crm, stream)}
+    assert people == {shared: (first, second), alone: (lonely,)}
+    assert asked.count("query") == 1, "one question for all that are shared"

@@ -44,7 +44,8 @@ ROWS = [
         {"ca_bundle": None}, {"ca_bundle": None}),
     Row("no such file of authorities", ("salesforce: ca_bundle /no.pem is no readable PEM file",),
         {"ca_bundle": "/no.pem"}, code=2),
-    Row("wrong secrets", ("salesforce: ", "login was refused", "credentials", "hubspot: ", "401", "put a valid token"),
+    Row("wrong secrets", ("salesforce: ", "login was refused", "credentials", "hubspot: ", "401",
+        "put a valid one in its place; then run the check again"),
         environment={"SECRET_SALESFORCE": "geheim", "SECRET_HUBSPOT": "pat-geheim"}),
     Row("unset variables", ("`sources.0.auth.consumer_secret`: the environment variable SECRET_SALESFORCE is not set",
         f"{TOKEN_AT} the environment variable SECRET_HUBSPOT is not set"),
@@ -80,6 +81,31 @@ def test_what_is_wrong_is_said_and_nothing_is_lost(row: Row, product: Product) -
     assert [part for part in row.says if part not in ended.err] == [], ended.err
     assert ended.out == ""
     assert product.state() == before
+
+
+def test_a_secret_that_is_missing_stops_its_own_source_only(product: Product) -> None:
+    ended = product.run("sync", "--once", "--json", SECRET_HUBSPOT="")
+    assert ended.code == 3
+    assert ended.err == f"error: {TOKEN_AT} the environment variable SECRET_HUBSPOT is not set\n"
+    done = json.loads(ended.out)
+    assert done["seen"] > 0
+    assert done["problems"].keys() == {"hubspot"}
+    status = product.run("status")
+    assert status.code == 1
+    assert "error: needs a person: hubspot/contacts: `sources.1.auth.token`: " in status.err
+    assert "salesforce/" not in status.err
+    assert product.run("sync", "--once").code == 0
+
+
+def test_machines_get_a_document_when_no_source_is_well_too(product: Product) -> None:
+    config = deepcopy(product.config)
+    config["sources"][0]["login_url"] = config["sources"][1]["host"] = CLOSED
+    ended = product.run("sync", "--once", "--json", config=config)
+    assert ended.code == 3
+    done = json.loads(ended.out)
+    assert (done["seen"], done["unproved"]) == (0, 0)
+    assert done["problems"].keys() == {"salesforce", "hubspot"}
+    assert ended.err.count("check host") == 1, "advice is given once"
 
 
 def test_fields_go_and_come_back(product: Product, practice: Sandbox) -> None:

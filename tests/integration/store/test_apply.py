@@ -215,6 +215,15 @@ def test_what_was_erased_is_gone_and_a_replay_does_not_bring_it_back(connection:
     assert count(connection, "activity") == 1, "the address may come back, with what it does from then on"
 
 
+def test_events_by_an_address_that_the_erased_contact_took_over_go_too(connection: Connection) -> None:
+    taken_over = RecordRef("hubspot", EMAIL, "old@x.com")
+    whole = page(leads=[lead(HUB, "ann@x.com", same_as=(taken_over,))], activities=[activity("e1", taken_over)])
+    apply(connection, whole, NOW)
+    apply(connection, page(deletions=[Deletion(HUB, LATER, erased=True)]), LATER)
+    apply(connection, whole, LATER + timedelta(hours=1))
+    assert count(connection, "subject") == count(connection, "activity") == count(connection, "claim") == 0
+
+
 POOL = [
     page(leads=[lead(ref("1"), "a@x.com", name="Ann", attributes={"title": "CTO"})]),
     page(leads=[lead(HUB, "A@x.com", name="Ann", at=NOW)]),

@@ -117,10 +117,10 @@ def test_only_one_writer_at_a_time(world: World) -> None:
         def __getattr__(self, name: str) -> object:
             return getattr(world.crm, name)
 
-        def push(self, writes: object) -> object:
+        def push(self, writes: object, note: object) -> object:
             other = push(world.holder("two"), world.crm, AT_ONCE, lambda *_: None)
             assert other is None, "the stream is held"
-            return world.crm.push(writes)  # type: ignore[arg-type]
+            return world.crm.push(writes, note)  # type: ignore[arg-type]
 
     assert push(world.holder(), Slow(), AT_ONCE, lambda *_: None) == Pushed(sent=1, verified=1)  # type: ignore[arg-type]
 
@@ -130,3 +130,47 @@ def test_retries_wait_longer_each_time_but_never_for_ever(attempts: int) -> None
     wait = retry_after(attempts)
     assert timedelta(seconds=15) <= wait <= timedelta(hours=4)
     assert wait <= timedelta(seconds=30) * 2 ** min(attempts, 20)
+
+
+def test_many_writes_go_as_one_parcel_that_any_process_collects(world: World) -> None:
+    leads = world.org.add_people(260)
+    world.crm = world.org.open(bulk_write_from=250, bulk_write_size=1000)
+    world.intend(*leads)
+    running = {"status": 200, "json": {"id": "750", "state": "InProgress"}}
+    world.org.faults.add([{"method": "GET", "path": "/jobs/ingest/[^/]+$", "effect": running}])
+    assert write(world) == Pushed(sent=260, under_way=True)
+    assert set(world.states()) == {"sent"}
+    world.intend(leads[0], score=99)
+    assert write(world) == Pushed(under_way=True), "what is newer waits for the parcel, which would overwrite it"
+    world.org.faults.clear()
+    world.crm = world.org.open(bulk_write_from=250, bulk_write_size=1000)
+    assert write(world) == Pushed(sent=1, verified=260)
+    assert held(world, leads[0]) == 99
+    assert sorted(set(world.states())) == ["superseded", "verified"]
+    assert len(world.org.org.writes) == 261
+
+
+def test_a_parcel_whose_process_died_is_called_off_and_written_anew(world: World) -> None:
+    leads = world.org.add_people(260)
+    world.crm = world.org.open(bulk_write_from=250, bulk_write_size=1000)
+    world.intend(*leads)
+    world.org.faults.add([{"method": "PUT", "effect": {"reset_before": True}}])
+    assert write(world).problem is not None
+    assert set(world.states()) == {"sent"}
+    world.org.faults.clear()
+    world.wait(minutes=10)
+    assert write(world).verified == 260
+    assert len(world.org.org.writes) == 260
+    assert held(world, leads[0]) == 71
+
+
+def test_a_job_that_lands_in_part_is_proved_in_part_and_the_rest_written(world: World) -> None:
+    leads = world.org.add_people(260)
+    world.crm = world.org.open(bulk_write_from=250, bulk_write_size=1000)
+    world.intend(*leads)
+    world.org.org.behaviour.bulk_fails_after = 1
+    assert write(world) == Pushed(sent=260, verified=200)
+    world.wait(minutes=10)
+    assert write(world) == Pushed(sent=60, verified=60)
+    assert set(world.states()) == {"verified"}
+    assert len(world.org.org.writes) == 260

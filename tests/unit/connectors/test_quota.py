@@ -221,11 +221,14 @@ def test_we_use_a_quarter_of_the_day_at_most_and_leave_the_rest_to_people(
 ) -> None:
     made = told(client, gate(client, WIDE), 10, 400, end)
     assert [entered(made, lane) for lane in (Lane.BACKFILL, Lane.REFRESH, Lane.INBOUND)] == [61, 25, 13]  # 1 was made
-    quota = made.spent("acme")
-    assert quota is not None
-    assert (quota.own, quota.used, quota.parked) == (100, 109, ("inbound", "refresh", "backfill"))
-    assert quota.resumes_at is not None
-    wait = quota.resumes_at - datetime.now(UTC)
+    day = made.standing("acme")
+    assert day is not None
+    assert (day.used, day.limit, day.own, day.own_limit, day.reserve) == (109, 400, 100, 100, 80)
+    assert [(lot.lane, lot.left) for lot in day.lots] == [
+        ("inbound", 0), ("write", 0), ("refresh", 0), ("backfill", 0)
+    ]  # fmt: skip
+    assert [lot.lane for lot in day.lots if lot.parked_until] == ["inbound", "refresh", "backfill"]
+    wait = min(lot.parked_until for lot in day.lots if lot.parked_until) - datetime.now(UTC)
     # Ours of the last 24 hours are counted by the hour: the oldest ones are forgotten when their hour has passed whole.
     assert timedelta(hours=9.9) < wait <= TOMORROW if end else timedelta(hours=24) < wait <= timedelta(hours=25)
 
@@ -288,7 +291,7 @@ def test_the_pace_before_the_crm_told_anything_follows_what_is_assumed(client: r
     assert gate(client).pace("acme", SECOND, 10) == SECOND
     assert gate(client, daily=15_000).pace("acme", SECOND, 10) > timedelta(minutes=6)
     assert gate(client).forecast("acme", 10, 1) is None
-    assert gate(client).spent("acme") is None
+    assert gate(client).standing("acme") is None
 
 
 def test_a_backfill_of_more_than_a_day_is_foretold_to_the_day(client: redis.Redis) -> None:

@@ -11,7 +11,7 @@ AT = NOW - DAY
 
 
 def seen(*rows: ActivityRow) -> list[tuple[Any, ...]]:
-    frame = build(facts(activities=rows, people=(1, 2)), NOW, Catalogue.shipped(), ())
+    frame = build(facts(activities=rows, people=(1, 2)), Catalogue.shipped(), ())
     return sorted(frame.activities.select("person_id", "kind", "n").rows())
 
 

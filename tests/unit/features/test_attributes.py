@@ -14,7 +14,7 @@ CATALOGUE = Catalogue.shipped().extended({"renewal": Attribute(AttributeType.DAT
 
 
 def as_known(name: str, *rows: AttributeRow) -> Any:
-    return build(facts(rows), NOW, CATALOGUE, [name]).people.get_column(name).item()
+    return build(facts(rows), CATALOGUE, [name]).people.get_column(name).item()
 
 
 def test_the_latest_value_of_a_record_holds() -> None:

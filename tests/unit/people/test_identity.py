@@ -43,6 +43,13 @@ def test_an_address_on_many_names_is_nobody_in_particular() -> None:
     assert resolve(nodes[:2]) == {1: 1, 2: 1}, "two names may be one person who married"
 
 
+def test_a_contact_is_known_by_every_address_that_it_took_over() -> None:
+    taken_over = (RecordRef("hubspot", EMAIL, "Ann@Old.example.com"),)
+    event = RecordRef("hubspot", EMAIL, "ann@old.example.com")
+    nodes = [node(1, event), node(2, CONTACT, "ann@example.com", taken_over), node(3, LEAD, "ann@old.example.com")]
+    assert resolve(nodes) == {1: 2, 2: 2, 3: 2}
+
+
 def test_what_the_crm_says_links_without_any_address() -> None:
     converted = node(1, LEAD, None, (RecordRef("salesforce", "Contact", "0031"),))
     contact = node(2, RecordRef("salesforce", "Contact", "0031"))

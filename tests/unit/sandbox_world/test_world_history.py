@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import cache
 from operator import attrgetter
 
+import pytest
 from sklearn.metrics import roc_auc_score
 
 from sandbox.world.history import World, make_world
@@ -13,7 +14,6 @@ from sandbox.world.people import HISTORY, Home, Role
 from sandbox.world.truth import log_hazard
 from tests.unit.sandbox_world.practice_world import NOW
 
-HORIZON = timedelta(days=60)
 SOLD = frozenset({Kind.CALL, Kind.MEETING, Kind.FIELDS, Kind.DEAL, Kind.STAGE, Kind.STATUS, Kind.TASK})
 ENDINGS = frozenset({Kind.MERGED, Kind.DELETED, Kind.PURGED, Kind.ERASED})
 
@@ -30,24 +30,25 @@ def by_person(of: World) -> dict[int, list[Moment]]:
     return moments
 
 
-def snapshots(of: World) -> list[tuple[bool, float]]:
+def snapshots(of: World, horizon: timedelta) -> list[tuple[bool, float]]:
     """Outcome within the horizon and noiseless log-hazard, for everyone eligible at a random instant."""
     dice, pairs = random.Random(1), []
     for person, journey in zip(of.people, of.journeys, strict=True):
         start = max(person.created_at, NOW - HISTORY)
-        if not person.traits.eligible or start >= NOW - HORIZON:
+        if not person.traits.eligible or start >= NOW - horizon:
             continue
-        at = start + (NOW - HORIZON - start) * dice.random()
+        at = start + (NOW - horizon - start) * dice.random()
         won = of.won_at.get(person.number)
         if won is None or won > at:
             known = evidence(journey.steps, person.created_at.timestamp(), at.timestamp())
-            pairs.append((won is not None and won <= at + HORIZON, log_hazard(person.traits, known)))
+            pairs.append((won is not None and won <= at + horizon, log_hazard(person.traits, known)))
     return pairs
 
 
-def test_the_truths_own_auc_is_that_of_a_hard_but_honest_problem() -> None:
-    """Measured on 50,000 people: .78 to .79 over seeds. Here three small worlds, so the band is looser."""
-    pairs = [pair for seed in (1, 2, 3) for pair in snapshots(world(seed))]
+@pytest.mark.parametrize("days", [60, 90])
+def test_the_truths_own_auc_is_that_of_a_hard_but_honest_problem(days: int) -> None:
+    """Measured on 50,000 people: .79 within 60 days, .75 within 90. Here three small worlds, so the band is looser."""
+    pairs = [pair for seed in (1, 2, 3) for pair in snapshots(world(seed), timedelta(days=days))]
     outcomes, levels = zip(*pairs, strict=True)
     assert 0.70 < roc_auc_score(outcomes, levels) < 0.84
 

@@ -13,7 +13,7 @@ from worker.scoring.score import score_rules
 
 def asked(condition: str, attributes: Mapping[str, str] = MappingProxyType({}), activities: Sequence[str] = ()) -> bool:
     made = facts([value(name, text) for name, text in attributes.items()], [act(kind) for kind in activities])
-    return bool(score_rules(made, NOW, when(condition)).people.get_column("score").item() == 10)
+    return bool(score_rules(made, when(condition)).people.get_column("score").item() == 10)
 
 
 @pytest.mark.parametrize(
@@ -103,10 +103,10 @@ def test_what_a_person_did_can_be_asked(condition: str, activities: tuple[str, .
 @pytest.mark.parametrize(("age", "expected"), [(timedelta(days=7, seconds=-1), True), (timedelta(days=7), False)])
 def test_a_window_is_open_at_its_far_end(age: timedelta, expected: bool) -> None:
     made = facts(activities=[act("page_view", at=NOW - age)])
-    people = score_rules(made, NOW, when("{did: {activity: page_view, within: 7d}}")).people
+    people = score_rules(made, when("{did: {activity: page_view, within: 7d}}")).people
     assert (people.get_column("score").item() == 10) is expected
 
 
 def test_what_a_person_did_is_asked_of_that_person() -> None:
     made = facts(activities=[act("page_view", person=2, at=NOW - DAY)], people=(1, 2))
-    assert score_rules(made, NOW, when("{did: {activity: page_view}}")).people.get_column("score").to_list() == [0, 10]
+    assert score_rules(made, when("{did: {activity: page_view}}")).people.get_column("score").to_list() == [0, 10]

@@ -12,7 +12,7 @@ from worker.scoring.score import score_rules
 
 
 def raw(ruleset: Ruleset, *activities: ActivityRow) -> float:
-    people = score_rules(facts(activities=activities), NOW, ruleset).people
+    people = score_rules(facts(activities=activities), ruleset).people
     assert people.get_column("status").item() == "scored"
     return float(people.get_column("raw").item())
 
@@ -46,10 +46,8 @@ def test_an_act_halves_with_every_half_life(age: int, points: float) -> None:
 
 def test_decay_has_no_steps() -> None:
     ruleset = each("{activity: page_view}", more=", half_life: 30d")
-    made = facts(activities=[viewed(50)])
-    hourly = [
-        score_rules(made, NOW + timedelta(hours=h), ruleset).people.get_column("raw").item() for h in range(0, 2000, 40)
-    ]
+    later = [facts(activities=[viewed(50)], as_of=NOW + timedelta(hours=h)) for h in range(0, 2000, 40)]
+    hourly = [score_rules(made, ruleset).people.get_column("raw").item() for made in later]
     drops = [before - after for before, after in pairwise(hourly)]
     assert all(0 < drop < 10 * 40 / 24 / 30 for drop in drops)
 
@@ -72,9 +70,7 @@ def test_a_flood_of_acts_is_counted_up_to_a_thousand() -> None:
 
 
 def test_the_count_and_the_last_day_are_told_before_the_cap() -> None:
-    scores = score_rules(
-        facts(activities=[viewed(1), viewed(2), viewed(3)]), NOW, each("{activity: page_view, at_most: 2}")
-    )
+    scores = score_rules(facts(activities=[viewed(1), viewed(2), viewed(3)]), each("{activity: page_view, at_most: 2}"))
     row = scores.contributions.row(0, named=True)
     assert (row["code"], row["count"], row["last_at"], row["shown"]) == ("counted", 3, NOW - DAY, 20)
 
@@ -88,7 +84,7 @@ def test_a_condition_decides_whether_a_rule_counts() -> None:
 @pytest.mark.parametrize(("points", "held"), [(10, 25), (-10, -25)])
 def test_a_rule_gives_or_takes_at_most_its_maximum(points: int, held: int) -> None:
     ruleset = rules(f"{{id: r, group: fit, points: {points}, each: {{activity: page_view}}, max_points: 25}}", base=50)
-    scores = score_rules(facts(activities=[viewed(day) for day in range(4)]), NOW, ruleset)
+    scores = score_rules(facts(activities=[viewed(day) for day in range(4)]), ruleset)
     assert scores.people.get_column("score").item() == 50 + held
     assert scores.contributions.select("code", "points").rows() == [
         ("base", 50.0),

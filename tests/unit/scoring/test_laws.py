@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from random import Random
 
@@ -66,9 +67,9 @@ Rows = tuple[list[AttributeRow], list[ActivityRow]]
 rows = st.tuples(st.lists(values(), max_size=25), st.lists(acts(), max_size=25))
 
 
-def scored(made: Rows, as_of: datetime = NOW) -> tuple[Scores, Scores]:
-    known = facts(*made, people=(1, 2, 3))
-    return score_rules(known, as_of, DEFAULT), score_rules(known, as_of, ODD)
+def scored(made: Rows, as_of: datetime | Mapping[int, datetime] = NOW) -> tuple[Scores, Scores]:
+    known = facts(*made, people=(1, 2, 3), as_of=as_of)
+    return score_rules(known, DEFAULT), score_rules(known, ODD)
 
 
 def identical(some: tuple[Scores, Scores], others: tuple[Scores, Scores]) -> bool:
@@ -111,7 +112,7 @@ def test_the_order_of_facts_changes_nothing(made: Rows, random: Random) -> None:
 def test_what_happened_or_became_known_after_the_instant_changes_nothing(made: Rows, later: Rows, seconds: int) -> None:
     after = NOW + timedelta(seconds=seconds)
     learnt: list[AttributeRow] = [(*row[:4], after, *row[5:]) for row in later[0]]
-    happened: list[ActivityRow] = [(*row[:3], after, row[4], row[5]) for row in later[1]]
+    happened: list[ActivityRow] = [(*row[:3], after, *row[4:]) for row in later[1]]
     assert identical(scored(made), scored(([*made[0], *learnt], [*made[1], *happened])))
 
 
@@ -119,8 +120,20 @@ def test_what_happened_or_became_known_after_the_instant_changes_nothing(made: R
 @settings(deadline=None, max_examples=20)
 def test_what_a_third_crm_repeats_changes_nothing(made: Rows) -> None:
     once = [row for row in made[1] if row[5] == "org"]
-    copies: list[ActivityRow] = [(*row[:5], "third") for row in once]
+    copies: list[ActivityRow] = [(*row[:5], "third", *row[6:]) for row in once]
     assert identical(scored((made[0], once)), scored((made[0], once + copies)))
+
+
+@given(rows, st.tuples(instants, instants, instants))
+@settings(deadline=None, max_examples=20)
+def test_people_at_different_instants_score_as_each_does_at_their_own(
+    made: Rows, at: tuple[datetime, datetime, datetime]
+) -> None:
+    for person, instant in enumerate(at, start=1):
+        for together, alone in zip(scored(made, dict(enumerate(at, start=1))), scored(made, instant), strict=True):
+            for name in ("people", "contributions", "attributes"):
+                mine, other = (getattr(each, name).filter(person_id=person) for each in (together, alone))
+                assert mine.equals(other)
 
 
 @given(rows)
@@ -135,7 +148,6 @@ def test_people_scored_together_score_as_they_do_alone(made: Rows) -> None:
                     known.attributes.filter(person_id=person),
                     known.activities.filter(person_id=person),
                 ),
-                NOW,
                 ruleset,
             )
             assert alone.people.equals(together.people.filter(person_id=person))
@@ -147,6 +159,6 @@ def test_people_scored_together_score_as_they_do_alone(made: Rows) -> None:
 def test_whole_points_of_any_lines_add_up(points: list[float]) -> None:
     written = [f"{{id: r{i}, group: fit, points: {p}, when: {{title: present}}}}" for i, p in enumerate(points) if p]
     ruleset = rules(*written, "{id: last, group: fit, points: 1, when: {title: present}}", base=50)
-    scores = score_rules(facts([value("title", "CTO")]), NOW, ruleset)
+    scores = score_rules(facts([value("title", "CTO")]), ruleset)
     assert scores.people.get_column("status").item() == "scored"
     assert scores.contributions.select(pl.col("shown").sum()).item() == scores.people.get_column("score").item()

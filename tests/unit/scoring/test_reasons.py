@@ -17,7 +17,7 @@ def told(ruleset: Ruleset, *activities: int, kind: str = "page_view", **attribut
         [value(name, text) for name, text in attributes.items()],
         [act(kind, at=NOW - days * DAY) for days in activities],
     )
-    return explain_all(ruleset, score_rules(made, NOW, ruleset)).get(1, [])
+    return explain_all(ruleset, score_rules(made, ruleset)).get(1, [])
 
 
 def test_the_strongest_come_first_up_or_down_and_the_starting_score_last() -> None:
@@ -86,9 +86,9 @@ def test_who_is_excluded_is_told_why() -> None:
 
 def test_the_words_do_not_change_with_time_alone() -> None:
     ruleset = each("{activity: page_view}", more=", say: Visits")
-    made = facts(activities=[act("page_view", at=NOW - DAY)])
+    acts = [act("page_view", at=NOW - DAY)]
     texts = {
-        crm_text(explain_all(ruleset, score_rules(made, NOW + timedelta(hours=h), ruleset))[1])
+        crm_text(explain_all(ruleset, score_rules(facts(activities=acts, as_of=NOW + timedelta(hours=h)), ruleset))[1])
         for h in range(0, 2400, 101)
     }
     assert texts == {"+10 Visits (1x, last 2025-05-31)"}
@@ -117,7 +117,7 @@ def test_the_longest_possible_reason_fits_into_the_field() -> None:
         [value(name, long) for name in ("title", "industry", "country")],
         [act("page_view", at=NOW - timedelta(seconds=i)) for i in range(1000)],
     )
-    reasons = explain_all(ruleset, score_rules(made, NOW, ruleset))[1]
+    reasons = explain_all(ruleset, score_rules(made, ruleset))[1]
     capped = next(reason for reason in reasons if reason.code == "r")
     assert crm_text([capped]).endswith("at most 999.25 points")
     assert len(capped.text) > 200
@@ -125,7 +125,7 @@ def test_the_longest_possible_reason_fits_into_the_field() -> None:
 
 def test_reasons_of_some_are_the_same_as_those_of_all() -> None:
     ruleset = when("{title: present}")
-    scores = score_rules(facts([value("title", "A", person=p) for p in (1, 2, 3)], people=(1, 2, 3)), NOW, ruleset)
+    scores = score_rules(facts([value("title", "A", person=p) for p in (1, 2, 3)], people=(1, 2, 3)), ruleset)
     everyone = explain_all(ruleset, scores)
     assert explain_all(ruleset, scores, [2, 3]) == {2: everyone[2], 3: everyone[3]}
 
@@ -133,7 +133,7 @@ def test_reasons_of_some_are_the_same_as_those_of_all() -> None:
 def test_one_person_alone_is_explained_alike() -> None:
     ruleset = each("{activity: page_view}", more=", max_points: 15, say: '{title} came'")
     made = facts([value("title", "CTO")], [act("page_view", at=NOW - d * DAY) for d in (1, 2)])
-    scores = score_rules(made, NOW, ruleset)
+    scores = score_rules(made, ruleset)
     columns = scores.contributions.select(
         pl.col("code", "group").cast(pl.String), "shown", "count", pl.col("last_at").dt.date()
     )

@@ -32,7 +32,7 @@ def test_groups_are_held_between_their_limits() -> None:
         base=40,
         groups=groups,
     )
-    scores = score_rules(TITLED, NOW, ruleset)
+    scores = score_rules(TITLED, ruleset)
     assert lines(scores) == {
         "base": 40, "a": 20, "b": 25, "c": -12, "group_cap:fit": -15, "group_cap:engagement": 7
     }  # fmt: skip
@@ -41,7 +41,7 @@ def test_groups_are_held_between_their_limits() -> None:
 
 @pytest.mark.parametrize(("points", "score", "clip"), [(90, 100, -40), (-90, 0, 40)])
 def test_the_scale_ends_at_0_and_100_and_says_so(points: int, score: int, clip: int) -> None:
-    scores = score_rules(TITLED, NOW, rules(A_TITLE % ("a", "fit", points), base=50))
+    scores = score_rules(TITLED, rules(A_TITLE % ("a", "fit", points), base=50))
     assert person(scores) == (score, "scored")
     assert lines(scores)["clip"] == clip
 
@@ -66,7 +66,7 @@ def test_the_scale_ends_at_0_and_100_and_says_so(points: int, score: int, clip: 
 def test_guardrails_hold_the_score_and_a_cap_wins_over_a_floor(
     guardrails: str, score: int, line: dict[str, float]
 ) -> None:
-    scores = score_rules(TITLED, NOW, rules(A_TITLE % ("a", "fit", 20), base=30, guardrails=guardrails))
+    scores = score_rules(TITLED, rules(A_TITLE % ("a", "fit", 20), base=30, guardrails=guardrails))
     assert person(scores) == (score, "scored")
     assert lines(scores) == {"base": 30, "a": 20, **line}
 
@@ -77,39 +77,39 @@ def test_the_first_guardrail_that_excludes_gives_the_reason_and_there_is_no_scor
         guardrails="[{id: none, when: {title: missing}, exclude: nobody}, {id: rival, when: {title: present}, "
         "exclude: competitor}, {id: staff, when: {title: present}, exclude: employee}]",
     )
-    scores = score_rules(TITLED, NOW, ruleset)
+    scores = score_rules(TITLED, ruleset)
     assert person(scores) == (None, "excluded_competitor")
     assert scores.contributions.select("code", "group", "points", "shown").rows() == [("rival", "excluded", 0.0, 0)]
 
 
 def test_who_has_no_record_at_the_instant_is_not_known_yet() -> None:
-    scores = score_rules(facts(since=NOW + DAY), NOW, rules(A_TITLE % ("a", "fit", 20), base=30))
+    scores = score_rules(facts(since=NOW + DAY), rules(A_TITLE % ("a", "fit", 20), base=30))
     assert person(scores) == (None, "not_known_yet")
     assert scores.contributions.is_empty()
 
 
 def test_a_score_of_nothing_is_0_without_a_line() -> None:
-    scores = score_rules(facts(), NOW, rules(A_TITLE % ("a", "fit", 20)))
+    scores = score_rules(facts(), rules(A_TITLE % ("a", "fit", 20)))
     assert person(scores) == (0, "scored")
     assert scores.contributions.is_empty()
 
 
 def test_nobody_asked_for_gives_empty_frames_of_the_same_shape() -> None:
     ruleset = rules(A_TITLE % ("a", "fit", 20), "{id: b, group: fit, points: 1, each: {activity: page_view}}")
-    nobody = score_rules(facts(people=()), NOW, ruleset)
+    nobody = score_rules(facts(people=()), ruleset)
     assert nobody.people.is_empty()
-    assert nobody.contributions.schema == score_rules(TITLED, NOW, ruleset).contributions.schema
+    assert nobody.contributions.schema == score_rules(TITLED, ruleset).contributions.schema
 
 
 def test_people_without_rows_do_not_borrow_those_of_others() -> None:
     made = facts([value("title", "CTO", person=2)], people=(1, 2, 3))
-    assert score_rules(made, NOW, rules(A_TITLE % ("a", "fit", 20))).people.get_column("score").to_list() == [0, 20, 0]
+    assert score_rules(made, rules(A_TITLE % ("a", "fit", 20))).people.get_column("score").to_list() == [0, 20, 0]
 
 
 @pytest.mark.parametrize(("column", "by"), [("shown", 1), ("points", 1e-8)], ids=["shown points", "exact points"])
 def test_a_person_whose_lines_do_not_add_up_is_parked_alone(column: str, by: float) -> None:
     made = facts([value("title", "CTO", person=p) for p in (1, 2, 3)], people=(1, 2, 3))
-    scores = score_rules(made, NOW, rules(A_TITLE % ("a", "fit", 20)))
+    scores = score_rules(made, rules(A_TITLE % ("a", "fit", 20)))
     tampered = scores.contributions.with_columns(
         (pl.col(column) + pl.when(person_id=2).then(by).otherwise(0)).cast(scores.contributions.schema[column])
     )
@@ -136,4 +136,4 @@ def default() -> Ruleset:
     ],
 )
 def test_the_shipped_rules_hold_the_classics(default: Ruleset, made: Facts, code: str, points: int) -> None:
-    assert lines(score_rules(made, NOW, default))[code] == points
+    assert lines(score_rules(made, default))[code] == points

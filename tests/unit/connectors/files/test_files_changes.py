@@ -93,7 +93,7 @@ def test_a_file_that_is_being_written_to_is_come_back_to(
         folder.write("leads.csv", leads("1", "2", "3"))
         return source
 
-    monkeypatch.setattr("connectors.files.pull.open_source", written_meanwhile)
+    monkeypatch.setattr("connectors.files.parts.open_source", written_meanwhile)
     with pytest.raises(Transient) as raised:
         folder.read()
     assert raised.value.retry_after

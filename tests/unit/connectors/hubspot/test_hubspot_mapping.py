@@ -12,7 +12,7 @@ from connectors.hubspot.activities import FORMS, PAGES, classify, patterns
 from connectors.hubspot.mapping import RecordMapper, case_safe
 from connectors.hubspot.schema import Property
 from connectors.hubspot.settings import HubspotSettings
-from connectors.records import ActivityKind, OutcomeStatus, RecordRef, RecordState, ScoreField
+from connectors.records import EMAIL, ActivityKind, OutcomeStatus, RecordRef, RecordState, ScoreField
 
 STAMPS = {"createdate": "2026-01-05T09:00:00.120Z", "lastmodifieddate": "2026-11-20T10:11:12.345Z"}
 DEAL_STAMPS = {"createdate": "2026-01-05T09:00:00Z", "hs_lastmodifieddate": "2026-11-20T10:11:12Z"}
@@ -102,6 +102,15 @@ def test_a_salesforce_sync_s_ids_are_links_when_the_org_is_named() -> None:
         RecordRef("org", "Lead", "00Q5e00001AbCdEEAV"),
         RecordRef("org", "Contact", "0035e00000XyZabAAB"),
     )
+
+
+def test_addresses_taken_over_in_merges_are_the_same_person() -> None:
+    held = {"hs_additional_emails": "ann@old.example.com; a.lee@example.org"}
+    assert contact(held).same_as == (
+        RecordRef("acme", EMAIL, "ann@old.example.com"),
+        RecordRef("acme", EMAIL, "a.lee@example.org"),
+    )
+    assert "hs_additional_emails" in RecordMapper(settings()).properties("contacts")
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,28 @@ def test_a_spent_day_is_passed_on_to_everyone(site: Site) -> None:
     assert gate.learnt[-1] == (100, 100, raised.value.resume_at)
 
 
+def test_the_day_is_asked_for_where_searches_alone_do_not_tell_it(site: Site) -> None:
+    gate = Recorder()
+    opened = site.session(gate=gate, timings={"usage_age": 0})
+    opened.post(f"{LIST}/search", {"limit": 1}, lane=Lane.REFRESH)
+    assert site.endpoints()[1:] == ["/account-info/v3/api-usage/daily/private-apps"]
+    assert gate.entered == [("search", Lane.REFRESH), ("general", Lane.REFRESH)]
+    assert opened.quota is not None
+    assert (opened.quota.used, opened.quota.limit) == (2, 250_000)
+    assert gate.learnt[-1][:2] == (2, 250_000)
+    patient = site.session()
+    patient.post(f"{LIST}/search", {"limit": 1}, lane=Lane.REFRESH)
+    assert patient.quota is None, "not asked for at every search"
+
+
+@pytest.mark.parametrize("effect", [{"status": 403, "json": {}}, {"status": 200, "json": {"results": []}}], ids=str)
+def test_a_day_that_is_not_told_stops_nothing(site: Site, effect: dict[str, Any]) -> None:
+    site.fault("/api-usage/", **effect)
+    opened = site.session(timings={"usage_age": 0})
+    opened.post(f"{LIST}/search", {"limit": 1}, lane=Lane.REFRESH)
+    assert opened.quota is None
+
+
 def test_hubspot_s_clock_is_the_one_that_counts(site: Site) -> None:
     opened = site.session()
     site.fault(LIST, count=1, headers={"Date": "Mon, 23 Nov 2020 12:00:00 GMT"})
@@ -156,10 +178,12 @@ def test_a_wrong_token_is_refused_without_a_second_try(site: Site, monkeypatch: 
     assert len(site.calls) == 1
 
 
-def test_a_secret_that_is_not_there_is_said_at_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_that_is_not_there_is_said_by_the_first_call(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PRACTICE_HUBSPOT_TOKEN")
+    opened = site.session()
     with pytest.raises(Misconfigured, match="PRACTICE_HUBSPOT_TOKEN"):
-        site.session()
+        get(opened)
+    assert site.calls == []
 
 
 def test_an_authority_that_nobody_named_is_not_trusted(site: Site, tmp_path: Path) -> None:

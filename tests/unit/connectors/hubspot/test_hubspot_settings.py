@@ -53,6 +53,18 @@ def test_a_quarter_of_the_day_is_ours_unless_said_otherwise() -> None:
         settings(daily_own=0)
 
 
+def test_a_stream_to_leave_out_must_be_one() -> None:
+    with pytest.raises(
+        ValidationError, match=r"no stream is called contatcs; there are contacts, companies, .*, removals"
+    ):
+        settings(without=["contatcs", "deals"])
+
+
+def test_lanes_stop_in_their_order() -> None:
+    with pytest.raises(ValidationError, match="must not have more of the day"):
+        settings(daily_shares={"inbound": 0.1})
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -106,6 +106,7 @@ ROWS: list[tuple[str, WriteOutcome]] = [
     ("UNKNOWN_EXCEPTION", WriteOutcome.RETRY),
     ("ALL_OR_NONE_OPERATION_ROLLED_BACK", WriteOutcome.RETRY),
     ("PROCESSING_HALTED", WriteOutcome.RETRY),
+    ("UNPROCESSED", WriteOutcome.RETRY),
     ("ENTITY_IS_LOCKED", WriteOutcome.RETRY),
     ("INVALID_OPERATION", WriteOutcome.RETRY),
     ("CANNOT_UPDATE_CONVERTED_LEAD", WriteOutcome.MOVED),

@@ -335,3 +335,29 @@ def test_results_that_do_not_match_the_records_are_not_matched_to_them(stub: Stu
 )
 def test_endpoints_for_metrics_hold_no_ids(url: str, endpoint: str) -> None:
     assert endpoint_of(url) == endpoint
+
+
+def test_the_day_is_asked_for_where_answers_do_not_tell_it(stub: Stub) -> None:
+    told: list[tuple[int, int]] = []
+
+    class Listening(OpenGate):
+        def learn(self, source: str, used: int, limit: int, resets_at: datetime | None = None) -> None:
+            told.append((used, limit))
+
+    limits = Reply(200, {"DailyApiRequests": {"Max": 15000, "Remaining": 14000, "CLI": {"Max": 0, "Remaining": 0}}})
+    stub.answer = lambda asked: limits if asked.path.endswith("/limits") else ROWS
+    session = stub.session(gate=Listening(), usage_age=timedelta(0))
+    query(session)
+    assert session.quota() == Quota(1000, 15000)
+    assert told == [(1000, 15000)]
+    assert len(stub.calls("/limits")) == 1
+    query(stub.session())
+    assert len(stub.calls("/limits")) == 1, "not asked for at every call"
+
+
+@pytest.mark.parametrize("reply", [Reply(403, [{"errorCode": "INSUFFICIENT_ACCESS"}]), Reply(200, {}), Reply(200, [])])
+def test_a_day_that_is_not_told_stops_nothing(stub: Stub, reply: Reply) -> None:
+    stub.answer = lambda asked: reply if asked.path.endswith("/limits") else ROWS
+    session = stub.session(usage_age=timedelta(0))
+    assert query(session) == 1
+    assert session.quota() is None

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from connectors.quota import Lane
 from connectors.records import ScoreField
-from connectors.salesforce.settings import CONTRACT, SalesforceSettings
+from connectors.salesforce import pull
+from connectors.salesforce.settings import CONTRACT, STREAMS, SalesforceSettings
 
 AUTH = {"type": "client_credentials", "consumer_key": "k", "consumer_secret": {"env": "S"}}
 
@@ -57,6 +58,10 @@ WRONG: list[dict[str, Any]] = [
     {"auth": {**AUTH, "consumer_secret": "in the clear"}},
     {"auth": {"type": "password"}},
     {"unknown": 1},
+    {"daily_own": 0},
+    {"daily_own": 1.5},
+    {"daily_shares": {"imports": 0.5}},
+    {"bulk_write_size": 200},
 ]
 
 
@@ -71,6 +76,26 @@ def test_the_budget_is_for_the_one_bucket_that_calls_enter() -> None:
     assert (set(budget.windows), budget.daily) == ({"api"}, 100_000)
     assert budget.shares[Lane.BACKFILL] == 0.3
     assert budget.shares[Lane.INBOUND] == 0.8
+
+
+def test_a_quarter_of_the_day_is_ours_unless_said_otherwise() -> None:
+    assert settings().budget.own == 0.25
+    assert settings(daily_own=0.6).budget.own_share(Lane.INBOUND) == pytest.approx(0.6)
+
+
+def test_lanes_stop_in_their_order() -> None:
+    with pytest.raises(ValidationError, match=r"backfill \(0.9\) must not have more of the day than refresh \(0.7\)"):
+        settings(daily_shares={"backfill": 0.9})
+
+
+def test_a_stream_to_leave_out_must_be_one() -> None:
+    assert settings(without=["email_messages"]).without == {"email_messages"}
+    with pytest.raises(ValidationError, match=r"no stream is called emails; there are leads, contacts, .*, purges"):
+        settings(without=["emails", "leads"])
+
+
+def test_the_streams_that_can_be_left_out_are_those_that_are_read() -> None:
+    assert sorted(STREAMS) == sorted(stream.name for stream in pull.STREAMS)
 
 
 def test_no_representation_shows_who_logs_in() -> None:

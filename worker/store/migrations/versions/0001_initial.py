@@ -28,6 +28,10 @@ CREATE TABLE stream (
     succeeded_at    timestamptz,
     problem_code    text,
     problem         text,
+    load_began_at   timestamptz,                     -- the first read: since when, of how many rows (null: unknown),
+    load_total      bigint,                          -- and how many rows in how many pages so far
+    load_rows       bigint NOT NULL DEFAULT 0,
+    load_pages      bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (source, name)
 );
 
@@ -38,11 +42,22 @@ CREATE TABLE subject (
     object    text NOT NULL,
     key       text NOT NULL,
     person_id bigint,
+    since     timestamptz,                           -- when it came to belong there
     UNIQUE (source, object, key)
 );
 CREATE INDEX subject_person ON subject (person_id);
 
--- One CRM row of a person or an account, as last seen. Its past is in `attribute`.
+-- The persons that subjects belonged to before.
+CREATE TABLE membership (
+    subject_id bigint NOT NULL REFERENCES subject ON DELETE CASCADE,
+    person_id  bigint NOT NULL,
+    since      timestamptz NOT NULL,
+    until      timestamptz NOT NULL,
+    PRIMARY KEY (person_id, subject_id, since)
+);
+CREATE INDEX membership_subject ON membership (subject_id);
+
+-- One CRM row of a person or an account, as last seen. Its past is in `attribute` and `record_past`.
 CREATE TABLE record (
     subject_id  bigint PRIMARY KEY REFERENCES subject ON DELETE CASCADE,
     kind        text NOT NULL CHECK (kind IN ('person', 'account')),
@@ -54,19 +69,35 @@ CREATE TABLE record (
     written     jsonb NOT NULL DEFAULT '{}',         -- our own fields as the CRM last showed them
     created_at  timestamptz NOT NULL,
     modified_at timestamptz NOT NULL,
-    known_at    timestamptz NOT NULL,
+    observed_at timestamptz NOT NULL,                -- when we first saw it
+    since       timestamptz NOT NULL,                -- when we first saw its state, account and deletion as they are
+    engaged_at  timestamptz,                         -- of an account: when the newest act at it counts for colleagues
     deleted_at  timestamptz
 );
 CREATE INDEX record_account ON record (account_id) WHERE account_id IS NOT NULL;
 
--- Facts. Visible at an instant iff occurred_at and known_at are at or before it. Append only; null unsets.
+-- How records stood before.
+CREATE TABLE record_past (
+    subject_id bigint NOT NULL REFERENCES subject ON DELETE CASCADE,
+    state      text NOT NULL,
+    account_id bigint REFERENCES subject ON DELETE SET NULL,
+    deleted    boolean NOT NULL,
+    since      timestamptz NOT NULL,
+    until      timestamptz NOT NULL,
+    PRIMARY KEY (subject_id, since)
+);
+CREATE INDEX record_past_account ON record_past (account_id) WHERE account_id IS NOT NULL;
+
+-- Facts. Append only; null unsets. `observed_at` is when we got to know them; `known_at` the same, but of a backfill
+-- when the CRM did. Before anybody was scored the latter counts, since then the former.
 CREATE TABLE attribute (
     subject_id  bigint NOT NULL REFERENCES subject ON DELETE CASCADE,
     name        text NOT NULL,
     value       text,
     occurred_at timestamptz NOT NULL,
     known_at    timestamptz NOT NULL,
-    PRIMARY KEY (subject_id, name, occurred_at, known_at)
+    observed_at timestamptz NOT NULL,
+    PRIMARY KEY (subject_id, name, occurred_at, observed_at)
 );
 
 CREATE TABLE activity (
@@ -77,8 +108,10 @@ CREATE TABLE activity (
     key          text NOT NULL,
     kind         text NOT NULL,
     detail       text,
+    duration     double precision,                   -- seconds
     occurred_at  timestamptz NOT NULL,
     known_at     timestamptz NOT NULL,
+    observed_at  timestamptz NOT NULL,
     retracted_at timestamptz                         -- an edit retracts the old version and appends the new one
 );
 CREATE UNIQUE INDEX activity_current ON activity (source, object, key, subject_id) WHERE retracted_at IS NULL;
@@ -89,10 +122,11 @@ CREATE TABLE claim (
     subject_id   bigint NOT NULL REFERENCES subject ON DELETE CASCADE,
     key          text NOT NULL,
     known_at     timestamptz NOT NULL,
+    observed_at  timestamptz NOT NULL,
     withdrawn_at timestamptz,
-    PRIMARY KEY (subject_id, key, known_at)
+    PRIMARY KEY (subject_id, key, observed_at)
 );
-CREATE INDEX claim_key ON claim (key) WHERE withdrawn_at IS NULL;
+CREATE INDEX claim_key ON claim (key);
 
 CREATE TABLE outcome (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -132,16 +166,24 @@ CREATE TABLE person (
     revision   bigint NOT NULL DEFAULT 1,            -- grows with every change of a scoring input
     changed_at timestamptz NOT NULL,
     dirty_at   timestamptz,                          -- null: scored at this revision
-    due_at     timestamptz                           -- when time alone may change the score
+    due_at     timestamptz,                          -- when time alone may change the score
+    scored_at  timestamptz                           -- the newest instant of which there is a score
 );
 CREATE INDEX person_dirty ON person (dirty_at) WHERE dirty_at IS NOT NULL;
 CREATE INDEX person_due ON person (due_at);
 
+-- One row: the first instant of which anybody was scored.
+CREATE TABLE live (
+    since timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX live_once ON live ((true));
+
 -- The rows that a CRM has, while they are being counted.
 CREATE TABLE census (
-    source text NOT NULL,
-    object text NOT NULL,
-    key    text NOT NULL,
+    source      text NOT NULL,
+    object      text NOT NULL,
+    key         text NOT NULL,
+    modified_at timestamptz,                         -- where the CRM says it
     PRIMARY KEY (source, object, key)
 );
 
@@ -182,10 +224,14 @@ CREATE TABLE score (
     as_of           timestamptz NOT NULL,
     rules_revision  int NOT NULL,
     policy_revision int NOT NULL,
+    champions_revision int NOT NULL DEFAULT 0,       -- 0: before any model was promoted
+    model           int,                             -- null: scored by rules
+    log_odds        double precision,                -- the model's, before guardrails
     PRIMARY KEY (goal, person_id)
 );
 CREATE INDEX score_rules ON score (goal, rules_revision);
 CREATE INDEX score_policy ON score (goal, policy_revision);
+CREATE INDEX score_champions ON score (goal, champions_revision);
 CREATE INDEX score_person ON score (person_id);
 
 CREATE TABLE score_history (
@@ -198,6 +244,8 @@ CREATE TABLE score_history (
     stage           text NOT NULL,
     rules_revision  int NOT NULL,
     policy_revision int NOT NULL,
+    champions_revision int NOT NULL DEFAULT 0,
+    model           int,
     PRIMARY KEY (goal, person_id, as_of)
 ) PARTITION BY RANGE (as_of);
 CREATE TABLE score_history_other PARTITION OF score_history DEFAULT;
@@ -222,6 +270,7 @@ CREATE TABLE ledger (
     cause           text NOT NULL,
     rules_revision  int NOT NULL,
     policy_revision int NOT NULL,
+    champions_revision int NOT NULL DEFAULT 0,
     state           text NOT NULL CHECK (state IN ('intended', 'sent', 'accepted', 'verified',
                                                    'superseded', 'drifted', 'refused', 'parked')),
     attempts        int NOT NULL DEFAULT 0,
@@ -236,11 +285,106 @@ CREATE TABLE ledger (
 CREATE UNIQUE INDEX ledger_open ON ledger (subject_id) WHERE state IN ('intended', 'sent', 'accepted');
 CREATE INDEX ledger_due ON ledger (source, state, due_at) WHERE state IN ('intended', 'sent', 'accepted');
 CREATE INDEX ledger_subject ON ledger (subject_id, id DESC);
+
+-- Trained models. The artefact is a zip of a manifest and a skops dump, known by its SHA-256; the seal is its HMAC
+-- under a key that is kept elsewhere.
+CREATE TABLE model (
+    goal       text NOT NULL,
+    number     int NOT NULL,
+    segment    text NOT NULL DEFAULT '',             -- '': everybody who has no model of their own
+    kind       text NOT NULL,
+    state      text NOT NULL CHECK (state IN ('challenger', 'champion', 'retired')),
+    digest     text NOT NULL,
+    seal       text,
+    artefact   bytea NOT NULL,
+    manifest   jsonb NOT NULL,
+    report     bytea,                                -- the validation report: one HTML file, gzipped
+    author     text NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (goal, number)
+);
+CREATE UNIQUE INDEX model_champion ON model (goal, segment) WHERE state = 'champion';
+
+-- Which models score, by segment. Revisions like those of the policy: a promotion or a rollback appends one.
+CREATE TABLE champions (
+    goal       text NOT NULL,
+    revision   int NOT NULL,
+    body       jsonb NOT NULL,
+    author     text NOT NULL,
+    comment    text NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (goal, revision)
+);
+
+CREATE TABLE model_event (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    goal    text NOT NULL,
+    number  int NOT NULL,
+    event   text NOT NULL CHECK (event IN ('registered', 'promoted', 'rolled back', 'refused', 'retired', 'unusable')),
+    author  text NOT NULL,
+    reason  text NOT NULL,
+    figures jsonb NOT NULL DEFAULT '{}',
+    at      timestamptz NOT NULL,
+    FOREIGN KEY (goal, number) REFERENCES model
+);
+CREATE INDEX model_event_model ON model_event (goal, number, id);
+
+-- What challengers would have said of the people who were scored; the newest of each.
+CREATE TABLE shadow_score (
+    goal      text NOT NULL,
+    number    int NOT NULL,
+    person_id bigint NOT NULL REFERENCES person ON DELETE CASCADE,
+    log_odds  double precision NOT NULL,
+    as_of     timestamptz NOT NULL,
+    PRIMARY KEY (goal, number, person_id),
+    FOREIGN KEY (goal, number) REFERENCES model
+);
+CREATE INDEX shadow_score_person ON shadow_score (person_id);
+
+-- What a trainer shall do. One open request a goal and kind; whoever runs it holds a lease, fenced by the epoch.
+CREATE TABLE training_request (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    goal        text NOT NULL,
+    kind        text NOT NULL CHECK (kind IN ('train', 'watch')),
+    cause       text NOT NULL,
+    author      text NOT NULL,
+    state       text NOT NULL CHECK (state IN ('waiting', 'running', 'done', 'failed')),
+    owner       text,
+    lease_until timestamptz,
+    epoch       int NOT NULL DEFAULT 0,
+    attempts    int NOT NULL DEFAULT 0,
+    progress    double precision NOT NULL DEFAULT 0,
+    step        text NOT NULL DEFAULT '',
+    result      jsonb,
+    problem     text,
+    created_at  timestamptz NOT NULL,
+    started_at  timestamptz,
+    ended_at    timestamptz
+);
+CREATE UNIQUE INDEX training_request_open ON training_request (goal, kind) WHERE state IN ('waiting', 'running');
+
+-- When each trainer was last seen alive.
+CREATE TABLE trainer (
+    owner   text PRIMARY KEY,
+    seen_at timestamptz NOT NULL
+);
+
+-- How far the world has moved from what a model was trained on, week by week.
+CREATE TABLE drift (
+    goal   text NOT NULL,
+    number int NOT NULL,
+    at     timestamptz NOT NULL,
+    level  text NOT NULL CHECK (level IN ('ok', 'watch', 'alert')),
+    body   jsonb NOT NULL,
+    PRIMARY KEY (goal, number, at),
+    FOREIGN KEY (goal, number) REFERENCES model
+);
 """
 
 NAMES = (
-    "ledger, transition, score_history, score, rules, policy, erasure, person, outcome_change, outcome_person, "
-    "outcome, census, claim, activity, attribute, record, subject, stream"
+    "drift, trainer, training_request, shadow_score, model_event, champions, model, "
+    "ledger, transition, score_history, score, rules, policy, erasure, live, person, outcome_change, outcome_person, "
+    "outcome, census, claim, activity, attribute, record_past, record, membership, subject, stream"
 )
 
 

@@ -1,0 +1,101 @@
+"""Whether a challenger may score people: a decision over figures, by the policy's rules."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from worker.lifecycle.policy import Policy, Promotion
+from worker.scoring.scale import PointScale
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How a model did on people whom it was not made from: how many there were, how many of them converted, AUC with
+    its 95 % interval, log-loss beside that of the base rate, and the calibration error (ECE)."""
+
+    people: int
+    conversions: int
+    auc: float
+    auc_low: float
+    auc_high: float
+    log_loss: float
+    base_log_loss: float
+    ece: float
+
+    @classmethod
+    def read(cls, told: Mapping[str, Any] | None) -> Self | None:
+        """From a manifest or a drift report; None where there are none."""
+        return cls(**{name: told[name] for name in cls.__slots__}) if told else None
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What would change for the people of today: (bucket now, bucket then) -> people."""
+
+    by_bucket: Mapping[tuple[str, str], int]
+
+    @property
+    def people(self) -> int:
+        return sum(self.by_bucket.values())
+
+    @property
+    def share(self) -> float:
+        """0 to 1; 0 where nobody was compared."""
+        gone = sum(n for (now, then), n in self.by_bucket.items() if now != then)
+        return gone / self.people if self.people else 0.0
+
+
+def moves(pairs: Iterable[tuple[float, float | None, str]], policy: Policy) -> Moves:
+    """`pairs`: the challenger's log-odds, the champion's (None where rules scored), and the bucket held.
+
+    Both models are put on the policy's scale without guardrails, which bind either alike.
+    """
+    scale = PointScale(policy.scale.pdo, policy.scale.reference_odds)
+    counted: Counter[tuple[str, str]] = Counter()
+    for challenger, champion, held in pairs:
+        now = held if champion is None else policy.bucket(scale.score(champion)).name
+        counted[now, policy.bucket(scale.score(challenger)).name] += 1
+    return Moves(counted)
+
+
+def objections(
+    challenger: Figures | None, champion: Figures | None, moved: Moves | None, rules: Promotion, *, signal: bool = True
+) -> list[str]:
+    """What speaks against the promotion, with the figures; nothing when it may go ahead.
+
+    `challenger` and `champion` were measured on the same people; without a champion the base rate is what must be
+    beaten. `moved` is None where nobody was compared. `signal`: whether the challenger found any.
+    """
+    if not signal:
+        return ["no signal: it gives everybody the base rate"]
+    if challenger is None:
+        return ["there are no figures of it on people whom it was not made from"]
+    found = []
+    others = challenger.people - challenger.conversions
+    if challenger.conversions < rules.min_conversions or others < rules.min_others:
+        found.append(
+            f"too few matured outcomes: {challenger.conversions} conversions and {others} others were held out, "
+            f"{rules.min_conversions} and {rules.min_others} are needed"
+        )
+    if champion is None:
+        if challenger.log_loss >= challenger.base_log_loss:
+            found.append(
+                f"no better than the base rate: log-loss {challenger.log_loss:.4f} against "
+                f"{challenger.base_log_loss:.4f}"
+            )
+        return found
+    if challenger.ece > champion.ece + rules.calibration_slack:
+        found.append(
+            f"worse calibration: ECE {challenger.ece:.3f} against the champion's {champion.ece:.3f}, "
+            f"{rules.calibration_slack:.3f} more is allowed"
+        )
+    gain = challenger.auc - champion.auc
+    if moved is not None and moved.share > rules.max_moved and gain < rules.min_gain:
+        found.append(
+            f"{moved.share:.0%} of {moved.people:,} leads would change their bucket, {rules.max_moved:.0%} are allowed "
+            f"unless the AUC gains {rules.min_gain:.3f}; it changes by {gain:+.3f}"
+        )
+    return found

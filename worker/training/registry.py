@@ -1,0 +1,191 @@
+"""Who scores and who only watches: a challenger is promoted on figures or refused with them, and a promotion is undone.
+
+Everything here is one transaction of the caller's. A promotion or a rollback appends a revision of the champions, under
+which everybody is due; no score is touched here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from worker.lifecycle import policy as policies
+from worker.lifecycle.policy import Policy
+from worker.scoring.scale import PointScale, propose
+from worker.store import drifts, models, revisions, shadow
+from worker.store.models import Event, Registered, State
+from worker.store.revisions import Revision
+from worker.training.promotion import Figures, Moves, moves, objections
+from worker.training.refusal import ModelRefused, PromotionRefused
+
+ENOUGH = 100
+"""So many people of today and more show where the middle of the scale is; with fewer, those held out in training do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """What a promotion did. `scale` is the one that was published with it, None where the policy's stays."""
+
+    revision: int
+    overruled: list[str]
+    scale: PointScale | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A challenger beside the champion of its segment (None: rules score), each pair in that order. `held_out`: on the
+    people whom the challenger was not made from; `closed`: on those whose horizon closed since, by the newest check."""
+
+    challenger: Registered
+    champion: Registered | None
+    held_out: tuple[Figures | None, Figures | None]
+    closed: tuple[Figures | None, Figures | None]
+    moves: Moves
+    mean_change: float | None
+    objections: list[str]
+
+
+def find(connection: Connection, goal: str, number: int) -> Registered:
+    """Raises `ModelRefused` where there is none."""
+    found = models.get(connection, goal, number)
+    if found is None:
+        raise ModelRefused(f"goal {goal} has no model {number}; `leadgauge model list` names those there are")
+    return found
+
+
+def compare(connection: Connection, goal: str, number: int) -> Comparison:
+    """The figures for and against a challenger. Raises `ModelRefused` for a model that there is not."""
+    challenger = find(connection, goal, number)
+    _, roster = models.champions(connection, goal)
+    held = roster.get(challenger.segment)
+    champion = models.get(connection, goal, held) if held is not None and held != number else None
+    policy = _policy(connection, goal)[0]
+    pairs = shadow.pairs(connection, goal, number)
+    changed = moves([(pair.challenger, pair.held, pair.bucket) for pair in pairs], policy)
+    scale = PointScale(policy.scale.pdo, policy.scale.reference_odds)
+    changes = [
+        abs(scale.score(pair.challenger) - (pair.score if pair.held is None else scale.score(pair.held)))
+        for pair in pairs
+    ]
+    told = challenger.manifest.get("figures", {})
+    held_out = (Figures.read(told.get("model")), _beside(told, champion))
+    return Comparison(
+        challenger,
+        champion,
+        held_out,
+        (_closed(connection, challenger), _closed(connection, champion) if champion else None),
+        changed,
+        sum(changes) / len(changes) if changes else None,
+        objections(
+            *held_out,
+            changed if champion else None,
+            policy.promotion,
+            signal=bool(challenger.manifest.get("signal", True)),
+        ),
+    )
+
+
+def promote(
+    connection: Connection, goal: str, number: int, *, author: str, reason: str, force: bool, now: datetime
+) -> Promoted:
+    """Let a model score its segment from now on. The first model of a goal brings its scale with it.
+
+    Raises `PromotionRefused` with the figures (unless `force`), `ModelRefused` for one that scores already, and
+    `EditConflict` when somebody else published meanwhile.
+    """
+    compared = compare(connection, goal, number)
+    if compared.challenger.state is State.CHAMPION:
+        raise ModelRefused(f"model {number} is the champion already")
+    if compared.objections and not force:
+        raise PromotionRefused("\n".join(compared.objections))
+    revision, _ = models.champions(connection, goal)
+    scale = _publish_scale(connection, goal, number, author, now) if revision == 0 else None
+    figures = {
+        "held_out": [asdict(figures) if figures else None for figures in compared.held_out],
+        "moved": compared.moves.share,
+        "compared": compared.moves.people,
+        "overruled": compared.objections,
+    }
+    made = models.appoint(
+        connection, goal, compared.challenger.segment, number,
+        event=Event.PROMOTED, author=author, reason=reason, figures=figures, now=now,
+    )  # fmt: skip
+    return Promoted(made, compared.objections, scale)
+
+
+def rollback(connection: Connection, goal: str, segment: str, *, author: str, reason: str, now: datetime) -> int | None:
+    """Undo the last change of who scores a segment; returns the number of the model that scores again, None for rules.
+
+    Raises `ModelRefused` where nothing was ever promoted.
+    """
+    history = revisions.history(connection, "champions", goal)
+    held = history[0].body.get(segment) if history else None
+    before = [revision.body.get(segment) for revision in history[1:]] + [None]
+    earlier: list[int | None] = [number for number in before if number != held]
+    if not earlier:
+        raise ModelRefused(f"goal {goal}: no model was promoted yet, so there is nothing to go back from")
+    models.appoint(
+        connection, goal, segment, earlier[0],
+        event=Event.ROLLED_BACK, author=author, reason=reason, figures={"from": held, "to": earlier[0]}, now=now,
+    )  # fmt: skip
+    return earlier[0]
+
+
+def retire(connection: Connection, goal: str, number: int, *, author: str, reason: str, now: datetime) -> None:
+    """Take a challenger out of the shadow. Raises `ModelRefused` for any other."""
+    if find(connection, goal, number).state is not State.CHALLENGER:
+        raise ModelRefused(f"model {number} is no challenger; a champion goes by `leadgauge model rollback`")
+    models.retire(connection, goal, number, author, reason, now)
+
+
+def proposed_scale(connection: Connection, goal: str, number: int) -> PointScale | None:
+    """The scale on which 50 is the median lead and about one in twenty is hot, by what a model says of the people of
+    today, or where it has not seen enough of them, of those that were held out when it was trained."""
+    said = shadow.log_odds(connection, goal, number)
+    if len(said) < ENOUGH:
+        said = find(connection, goal, number).manifest.get("log_odds", [])
+    return propose(said, _policy(connection, goal)[0].buckets[0].at_least)
+
+
+def publish_scale(
+    connection: Connection, goal: str, scale: PointScale, author: str, comment: str, now: datetime
+) -> int:
+    """Append the policy revision with this scale; returns its number. Raises `EditConflict`."""
+    policy, current = _policy(connection, goal)
+    body = policy.model_dump(mode="json") | {"scale": asdict(scale)}
+    return revisions.publish(
+        connection, "policy", goal, policies.parse(body).model_dump(mode="json"),
+        after=current.revision, author=author, comment=comment, now=now,
+    ).revision  # fmt: skip
+
+
+def _publish_scale(connection: Connection, goal: str, number: int, author: str, now: datetime) -> PointScale | None:
+    """The scale that comes with the first model, unless somebody has set one before."""
+    scale = proposed_scale(connection, goal, number)
+    if scale is None or _policy(connection, goal)[0].scale != policies.Scale():
+        return None
+    comment = f"scale of model {number}: the median lead has 50, {scale.pdo:g} points double the odds"
+    publish_scale(connection, goal, scale, author, comment, now)
+    return scale
+
+
+def _policy(connection: Connection, goal: str) -> tuple[Policy, Revision]:
+    current = revisions.current(connection, "policy", goal)
+    if current is None:
+        raise ModelRefused(f"goal {goal} has no policy yet: run `leadgauge migrate`")
+    return policies.parse(current.body), current
+
+
+def _beside(told: dict[str, Any], champion: Registered | None) -> Figures | None:
+    """How the champion did on the challenger's held-out people, if it is the one that was measured there."""
+    if champion is None or told.get("champion_number") != champion.number:
+        return None
+    return Figures.read(told.get("champion"))
+
+
+def _closed(connection: Connection, model: Registered) -> Figures | None:
+    newest = drifts.newest(connection, model.goal, model.number)
+    return Figures.read(newest.body.get("closed")) if newest else None
