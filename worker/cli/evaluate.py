@@ -72,6 +72,7 @@ def evaluate(
     from worker.training.evaluation import CannotJudge
     from worker.training.evaluation import evaluate as judged
     from worker.training.files import BadFile, read
+    from worker.training.leakage import BadOverride
     from worker.training.report import html, plain
 
     overrides = _overrides(keep or ())
@@ -92,7 +93,7 @@ def evaluate(
                 horizon=timedelta(days=horizon), folds=folds, overrides=overrides, notes=data.notes, seed=seed,
                 progress=lambda share, what: progress.update(task, completed=share, description=what[:44]),
             )  # fmt: skip
-    except (BadFile, BadData, CannotJudge) as problem:
+    except (BadFile, BadData, BadOverride, CannotJudge) as problem:
         error(str(problem))
         raise typer.Exit(Exit.WRONG) from None
     if to is not None:

@@ -45,6 +45,10 @@ MISSING_APART = 0.20
 TELLING_GAPS = 0.60
 
 
+class BadOverride(ValueError):
+    """A column is to be kept that is not there, or nobody says why."""
+
+
 class Level(StrEnum):
     """`assumed`: taken as if it had always been so. `downstream`: sales causes it."""
 
@@ -81,7 +85,7 @@ def judge(
 
     `live`: the missing rate of each feature among people scored today. `fills`: per feature, days from the conversion
     to the filling, one value a converted person (negative: filled before). `overrides`: feature -> why it is kept all
-    the same. Raises `ValueError` for an override of an unknown feature or without a reason.
+    the same. Raises `BadOverride` for an unknown feature or without a reason.
     """
     reasons = _checked(overrides or {}, [feature.name for feature in table.features])
     sample = Sample(table, seed=seed)
@@ -116,9 +120,9 @@ def _checked(overrides: Mapping[str, str], names: Sequence[str]) -> Mapping[str,
     for name, reason in overrides.items():
         if name not in names:
             close = get_close_matches(name, names, 1)
-            raise ValueError(f"no feature is called {name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
+            raise BadOverride(f"no column is called {name!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
         if not reason.strip():
-            raise ValueError(f"{name}: keeping it against a verdict needs a reason")
+            raise BadOverride(f"{name}: keeping it against a verdict needs a reason")
     return overrides
 
 

@@ -151,5 +151,5 @@ def test_the_documented_mapping_is_a_mapping(folder: Folder) -> None:
     text = (Path(__file__).parents[4] / "docs" / "connectors.md").read_text()
     (example,) = [part for part in text.split("```yaml\n")[1:] if part.startswith("time_zone")]
     mappings = load(folder.write("mapping.yaml", example.split("```")[0]))
-    assert mappings.tables.keys() == {"leads", "activities", "outcomes"}
+    assert mappings.tables.keys() == {"leads", "accounts", "activities", "outcomes", "erasures"}
     assert mappings.leads.attributes["region"].type == "text"
