@@ -33,6 +33,17 @@ class Column:
     horizon: timedelta | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Leaky:
+    """A set as it is exported afterwards: beside its columns, `leaks` that know what happened after the instant."""
+
+    name: str
+    leaks: tuple[str, ...]
+    train: Table
+    test: Table
+    horizon: timedelta | None = None
+
+
 def home() -> Path:
     """Where the data are: `LEADGAUGE_BENCH_DATA`, or `shared/data` beside the repository."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -52,6 +63,19 @@ def columns(folder: Path) -> Iterator[Column]:
     for name, hours in (("+0.1 h", 0.1), ("+24 h", 24.0), ("+7 d", 168.0)):
         yield Column(f"bpi12 {name}", True, [_loans(folder, timedelta(hours=hours))], timedelta(days=42))
     yield Column("cdnow 90 d", True, [_repurchases(folder)], timedelta(days=90))
+
+
+def leaky(folder: Path) -> Iterator[Leaky]:
+    """The sets with their leak columns left in: those that came with them, and totals up to the day of the export."""
+    bank, shoppers = (_shuffled(read(folder, leaks=True))[0] for read in (_bank, _shoppers))
+    yield Leaky("bank", ("duration",), *bank)
+    yield Leaky("shoppers", ("PageValues",), *shoppers)
+    yield Leaky("bpi12 +24 h", _LOANS_LATER, *_loans(folder, timedelta(hours=24), leaks=True), timedelta(days=42))
+    yield Leaky("cdnow 90 d", _BOUGHT_LATER, *_repurchases(folder, leaks=True), timedelta(days=90))
+
+
+_LOANS_LATER = ("events in all", "actors in all", "days open")
+_BOUGHT_LATER = ("purchases in all", "amount in all", "day of the last purchase")
 
 
 def _table(
@@ -79,35 +103,38 @@ def _cut(table: Table, train: NDArray[np.bool_]) -> tuple[Table, Table]:
     return table.take(train), table.take(~train)
 
 
-def _bank(folder: Path) -> Table:
+def _bank(folder: Path, *, leaks: bool = False) -> Table:
     frame = pl.read_csv(folder / "bank-additional-full.csv", separator=";", infer_schema_length=None)
     label = (frame["y"] == "yes").to_numpy()
     # In date order, and without a date: the rank in the file stands for it.
     at = np.datetime64("2008-05-01", "us") + np.arange(frame.height) * np.timedelta64(30, "m").astype("timedelta64[us]")
     never = pl.when(pl.col("pdays") != 999).then("pdays").alias("pdays")
-    return _table(frame.drop("y", "duration").with_columns(never), label, at)
+    return _table(frame.drop("y", *(() if leaks else ("duration",))).with_columns(never), label, at)
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "June", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def _shoppers(folder: Path) -> Table:
+def _shoppers(folder: Path, *, leaks: bool = False) -> Table:
     frame = pl.read_csv(folder / "online_shoppers_intention.csv", separator=";", infer_schema_length=None)
     label = (frame["Revenue"].cast(pl.String).str.to_lowercase() == "true").to_numpy()
     firsts = [f"2017-{_MONTHS.index(name) + 1:02}-01" for name in frame["Month"]]
     at = np.array(firsts, "datetime64[us]")
     codes = pl.col("OperatingSystems", "Browser", "Region", "TrafficType").cast(pl.String)
     weekend = pl.col("Weekend").cast(pl.String).str.to_lowercase() == "true"
-    return _table(frame.drop("Revenue", "PageValues").with_columns(codes, weekend), label, at)
+    frame = frame.drop("Revenue", *(() if leaks else ("PageValues",)))
+    return _table(frame.with_columns(codes, weekend), label, at)
 
 
-def _loans(folder: Path, after: timedelta) -> tuple[Table, Table]:
+def _loans(folder: Path, after: timedelta, *, leaks: bool = False) -> tuple[Table, Table]:
     """Loan applications `after` they were made and still open then: are they won within 42 days of their making?"""
     leads = pl.read_parquet(folder / "bpi12/leads.parquet").with_columns(instant=pl.col("created_at") + after)
     outcomes = pl.read_parquet(folder / "bpi12/outcomes.parquet").select("lead_id", "outcome", closed="occurred_at")
     leads = leads.join(outcomes, left_on="id", right_on="lead_id", how="left", maintain_order="left")
     leads = leads.filter(pl.col("closed").is_null() | (pl.col("closed") > pl.col("instant")))
     events = pl.read_parquet(folder / "bpi12/activities.parquet").rename({"lead_id": "id"})
+    if leaks:
+        leads = leads.join(_in_all(events, leads), on="id", how="left", maintain_order="left")
     events = events.join(leads.select("id", "instant"), on="id").filter(pl.col("occurred_at") <= pl.col("instant"))
     age = (pl.col("instant") - pl.col("occurred_at")).dt.total_seconds() / 3600
     totals = events.group_by("id").agg(
@@ -135,7 +162,16 @@ def _loans(folder: Path, after: timedelta) -> tuple[Table, Table]:
     return table.take(train), table.take(test)
 
 
-def _repurchases(folder: Path) -> tuple[Table, Table]:
+def _in_all(events: pl.DataFrame, leads: pl.DataFrame) -> pl.DataFrame:
+    """What the whole log says of each application."""
+    made = events.join(leads.select("id", "created_at"), on="id")
+    open_for = (pl.col("occurred_at").max() - pl.col("created_at").first()).dt.total_seconds() / 86_400
+    return made.group_by("id").agg(pl.len(), pl.col("actor").n_unique(), open_for).rename(
+        dict(zip(("len", "actor", "occurred_at"), _LOANS_LATER, strict=True))
+    )  # fmt: skip
+
+
+def _repurchases(folder: Path, *, leaks: bool = False) -> tuple[Table, Table]:
     """Customers at the first of a month: do they buy again within 90 days?"""
     bought = pl.read_parquet(folder / "cdnow/activities.parquet").with_columns(pl.col("lead_id").cast(pl.Int64))
     bought = bought.filter(pl.col("lead_id") % 3 == 0)
@@ -143,8 +179,18 @@ def _repurchases(folder: Path) -> tuple[Table, Table]:
         True: [date(1997, month, 1) for month in range(5, 11)],
         False: [date(1998, month, 1) for month in range(1, 5)],
     }
-    train, test = (_joined([_at_month(bought, instant) for instant in months[training]]) for training in (True, False))
-    return train, test
+    totals = bought.group_by("lead_id").agg(
+        pl.len(), pl.col("amount").sum(), (pl.col("occurred_at").max() - date(1997, 1, 1)).dt.total_days()
+    )
+    totals = totals.rename(dict(zip(("len", "amount", "occurred_at"), _BOUGHT_LATER, strict=True)))
+
+    def joined(training: bool) -> Table:
+        parts = [_at_month(bought, instant) for instant in months[training]]
+        if leaks:
+            parts = [(part.join(totals, on="lead_id", maintain_order="left"), instant) for part, instant in parts]
+        return _joined(parts)
+
+    return joined(True), joined(False)
 
 
 def _at_month(bought: pl.DataFrame, instant: date) -> tuple[pl.DataFrame, date]:

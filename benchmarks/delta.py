@@ -1,6 +1,8 @@
 """Five minutes of a running product in which 1,000 leads change: with 10,000 people in the CRM and database, and with
-1,000,000. Plan, pulls, scoring, writes and proofs are the product's own, at the intervals that it states; the clocks of
-both sides are held and moved on tick by tick, so that only work is timed.
+1,000,000. Six times over, so that the half-hourly complete reads of the streams without changes are counted.
+
+Plan, pulls, scoring, writes and proofs are the product's own, at the intervals that it states; the clocks of both sides
+are held and moved on tick by tick, so that only work is timed.
 
 The fewest calls possible follow the formula of docs/connectors.md: every poll at its stated interval, the pages of the
 changed rows, and the writes; each is then its own read-back.
@@ -19,7 +21,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import requests
@@ -34,7 +36,7 @@ from worker.settings import load
 from worker.sync.plan import Pull, Push, Rescore, WakeUp, plan
 
 SIZES = tuple(int(size) for size in os.environ.get("LEADGAUGE_BENCH_SIZES", "10000,1000000").split(","))
-CHANGED, CYCLES = 1_000, 3
+CHANGED, CYCLES = 1_000, 6
 TICK, TICKS = timedelta(seconds=30), 10
 GOAL = "at most 1.3 times the small one; calls at most 1.1 times the fewest possible"
 MOST, MOST_CALLS = 1.3, 1.1
@@ -59,7 +61,7 @@ def run() -> Figure:
         peak_mib=large["peak_mib"],
         note=(
             f"{SIZES[1]:,} people against {SIZES[0]:,}; {CHANGED:,} changed, {large['written']:,} written and proved; "
-            f"{large['calls']:.0f} calls in 5 minutes, fewest {large['fewest']:.1f} (ratio {excess:.2f})"
+            f"{large['calls']:.1f} calls in 5 minutes, fewest {large['fewest']:.1f} (ratio {excess:.3f})"
         ),
     )
 
@@ -149,7 +151,7 @@ def measure(told: dict[str, str]) -> None:
         written.append(_verified(process) - proved)
     assert min(written) > CHANGED / 2, f"only {written} writes were proved"
     fewest = _fewest(process, max(written))
-    told_back = {"seconds": median(seconds), "calls": max(calls), "fewest": fewest, "written": max(written)}
+    told_back = {"seconds": median(seconds), "calls": mean(calls), "fewest": fewest, "written": max(written)}
     sys.stdout.write(json.dumps({**told_back, "all": seconds, "peak_mib": peak_mib()}) + "\n")
     process.close()
 
@@ -165,7 +167,7 @@ def _settle(process: Process) -> None:
         while not (pulled := pull(process.holder, crm, stream, force=True)) or not pulled.drained:
             assert pulled is None or pulled.problem is None, str(pulled and pulled.problem)
     with process.engine.begin() as connection:
-        scale = process.scale(connection)
+        scale = process.scales(connection)[0]
         connection.execute(
             text("""
             INSERT INTO score (goal, person_id, score, status, bucket, stage, stage_since, as_of, rules_revision,
@@ -187,7 +189,7 @@ def _tick(process: Process) -> None:
         with process.engine.begin() as connection:
             due = list(
                 plan(
-                    connection, process.sources, process.scale(connection), settings.partitions,
+                    connection, process.sources, process.scales(connection), settings.partitions,
                     settings.verify_after, process.now(),
                 )
             )  # fmt: skip
@@ -211,7 +213,7 @@ def _do(process: Process, wake_up: WakeUp) -> None:
             assert pulled is None or pulled.problem is None, str(pulled and pulled.problem)
         case Rescore(partition):
             rescore(
-                process.engine, process.arrow, process.basis(), partition, settings.partitions,
+                process.engine, process.arrow, process.bases(), partition, settings.partitions,
                 settings.rescore_every, process.writable, process.now(),
             )  # fmt: skip
         case Push(name):

@@ -114,7 +114,8 @@ class Crm(Protocol):
 
     Every method raises `CrmError`s only. Nothing is retried for longer than 20 seconds inside a call; a wait beyond
     that is raised as `Transient.retry_after` or `QuotaExhausted.resume_at`. Not safe to share between processes:
-    open one after the fork.
+    open one after the fork. One thread at a time calls it, which need not be the one that opened it: the next page is
+    read while one is being stored.
     """
 
     @property

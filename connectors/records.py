@@ -5,20 +5,22 @@ Times are aware UTC. Everything that may hold a person's data is kept out of `re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 Value = str | int | float | bool | datetime | date | None
 """A scalar as a CRM holds it: text, number, flag, instant or calendar date."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class RecordRef:
+class RecordRef(NamedTuple):
     """One row of one CRM account. `source` is the configured name of the account; `object` is the vendor's own name.
 
-    The object `email` is a reference by address: some vendors' events know a person by e-mail only.
+    The object `email` is a reference by address: some vendors' events know a person by e-mail only. A tuple, because a
+    first load makes, hashes and compares millions of them.
     """
 
     source: str
@@ -95,7 +97,11 @@ class RecordState(StrEnum):
 
 
 class ScoreField(StrEnum):
-    """The field contract: what Leadgauge writes, by names that do not depend on the CRM."""
+    """The field contract: what Leadgauge writes, by names that do not depend on the CRM.
+
+    These are the primary goal's. Any other goal has those of `EACH_GOAL` under its own name: `upgrade.score` is a field
+    whose `goal` is `upgrade` and whose `kind` is `SCORE`. Iteration gives the primary goal's.
+    """
 
     SCORE = "score"  # int, 0-100
     PROBABILITY = "probability"  # float, percent with one decimal
@@ -109,6 +115,38 @@ class ScoreField(StrEnum):
     STATUS = "status"  # coded: scored, or why not
     VERSION = "version"  # text, 40
     SCORED_AT = "scored_at"  # datetime, whole seconds
+
+    @property
+    def goal(self) -> str:
+        """Whose field it is; empty for the primary goal."""
+        return self.value.rpartition(".")[0]
+
+    @property
+    def kind(self) -> ScoreField:
+        """Which field of the contract it is, whoever's."""
+        return ScoreField(self.value.rpartition(".")[2])
+
+    def of(self, goal: str) -> ScoreField:
+        """The same field of a goal; empty: of the primary one."""
+        return ScoreField(f"{goal}.{self.kind.value}" if goal else self.kind.value)
+
+    @classmethod
+    def _missing_(cls, value: object) -> ScoreField | None:
+        """A further goal's field, made when it is first named and the same object from then on, as `enum.Flag` does."""
+        if not isinstance(value, str):
+            return None
+        goal, _, kind = value.rpartition(".")
+        if not _GOAL.fullmatch(goal) or kind not in EACH_GOAL:
+            return None
+        made = str.__new__(cls, value)
+        made._name_ = made._value_ = value
+        known: dict[object, ScoreField] = cls._value2member_map_  # type: ignore[assignment]
+        return known.setdefault(value, made)
+
+
+_GOAL = re.compile(r"[a-z][a-z0-9_]{0,30}")
+EACH_GOAL = frozenset(ScoreField) - {ScoreField.STAGE, ScoreField.MQL_DATE, ScoreField.BANT}
+"""What every goal has: a person has one stage, whatever goals there are."""
 
 
 @dataclass(frozen=True, slots=True)

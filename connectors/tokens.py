@@ -14,13 +14,14 @@ from typing import Protocol
 from cryptography.fernet import Fernet, InvalidToken
 from redis import Redis
 from redis.exceptions import LockError, RedisError
+from redis.lock import Lock
 
 from connectors.errors import Transient
 
 log = logging.getLogger(__name__)
 
-_LOCK_HELD = timedelta(seconds=90)
-"""Longer than the slowest login: connect and read time out after 70 seconds."""
+_LOCK_HELD = timedelta(seconds=8)
+"""How long a process that was killed while it logged in keeps the others waiting; a living one renews its hold."""
 _LOCK_WAIT = timedelta(seconds=15)
 
 
@@ -58,12 +59,14 @@ class MemoryTokens:
 class RedisTokens:
     """Tokens shared by all processes, encrypted with Fernet when a key is given.
 
-    The lock has an owner and a lifetime: a holder that died or was overtaken cannot release another's. Without Redis
-    every process keeps its own tokens (one login each): a broker that is down must not become a login storm.
+    The lock has an owner and a short lifetime, `held`, which its holder renews as long as it lives: one that died or
+    was overtaken cannot release another's. Without Redis every process keeps its own tokens (one login each): a broker
+    that is down must not become a login storm.
     """
 
-    def __init__(self, redis: Redis, key: bytes | None) -> None:
+    def __init__(self, redis: Redis, key: bytes | None, *, held: timedelta = _LOCK_HELD) -> None:
         self._redis = redis
+        self._held = held
         self._cipher = Fernet(key) if key is not None else None
         self._alone = MemoryTokens()
 
@@ -92,7 +95,9 @@ class RedisTokens:
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
-        lock = self._redis.lock(_name(key) + ":lock", timeout=_LOCK_HELD.total_seconds(), sleep=0.05)
+        lock = self._redis.lock(
+            _name(key) + ":lock", timeout=self._held.total_seconds(), sleep=0.05, thread_local=False
+        )
         try:
             taken = lock.acquire(blocking_timeout=_LOCK_WAIT.total_seconds())
         except RedisError as problem:
@@ -103,7 +108,8 @@ class RedisTokens:
         if not taken:
             raise Transient("tokens", "another process has been logging in for too long", timedelta(seconds=5))
         try:
-            yield
+            with _renewed(lock, self._held / 4):
+                yield
         finally:
             try:
                 lock.release()
@@ -111,6 +117,29 @@ class RedisTokens:
                 log.warning("token lock outlived", extra={"action": "token_lock_lapsed"})
             except RedisError as problem:
                 _degraded("unlock", problem)
+
+
+@contextmanager
+def _renewed(lock: Lock, every: timedelta) -> Iterator[None]:
+    """Renew the hold of a lock in the background: a login may take as long as its connection's time-outs allow."""
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(every.total_seconds()):
+            try:
+                lock.reacquire()
+            except LockError:  # it lapsed: whose it is now is told when it is released
+                return
+            except RedisError as problem:
+                _degraded("renew", problem)
+
+    renewer = threading.Thread(target=renew, name="token-lock", daemon=True)
+    renewer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewer.join()
 
 
 def _name(key: str) -> str:

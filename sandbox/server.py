@@ -36,6 +36,15 @@ class Server(uvicorn.Server):
         yield
 
 
+def make_app(crm: str, vendor: ASGIApp, clock: Clock, bites: Bites, *, profile: str = CALM, seed: int = 0) -> ASGIApp:
+    """`vendor` and its controls, with faults of its own, under the named profile."""
+    faults = Faults()
+    under = Profile(bites, faults)
+    under.apply(profile, seed)
+    app = Starlette(routes=[*control_routes(clock, faults, under, crm=crm), Mount("/", app=vendor)])
+    return Dated(FaultMiddleware(app, faults), clock)
+
+
 def make_server(
     crm: str,
     vendor: ASGIApp,
@@ -46,13 +55,9 @@ def make_server(
     profile: str = CALM,
     seed: int = 0,
 ) -> Server:
-    """A server of `vendor` that has yet to be started, with faults of its own, under the named profile."""
-    faults = Faults()
-    under = Profile(bites, faults)
-    under.apply(profile, seed)
-    app = Starlette(routes=[*control_routes(clock, faults, under, crm=crm), Mount("/", app=vendor)])
+    """A server of such an app that has yet to be started."""
     config = uvicorn.Config(
-        Dated(FaultMiddleware(app, faults), clock),
+        make_app(crm, vendor, clock, bites, profile=profile, seed=seed),
         http=Connection,
         ws="none",
         lifespan="off",

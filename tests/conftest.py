@@ -8,11 +8,13 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
+from hypothesis import settings
 from psycopg import sql
 from sqlalchemy import NullPool, create_engine
 
@@ -20,6 +22,9 @@ from worker import embedded
 
 # Forked children hang in scikit-learn's OpenMP runtime when the parent has used it with several threads.
 os.environ["OMP_NUM_THREADS"] = "1"
+# How long an example takes depends on what else the machine does.
+settings.register_profile("leadgauge", settings(), deadline=None)
+settings.load_profile("leadgauge")
 _RUN_HOME = "LEADGAUGE_TEST_RUN_HOME"  # set by the controlling process, inherited by the xdist workers
 _PREFIX = "leadgauge-tests-"
 _TEMPLATE = "leadgauge_template"
@@ -29,6 +34,7 @@ _TEMPLATE_LOCK = 5_432_001  # advisory: the first xdist worker migrates the temp
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
+    config.option.loadscopereorder = False  # xdist begins with the file of most tests and would end with the longest
     for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         _remove_abandoned(home)
     os.environ[_RUN_HOME] = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
@@ -42,12 +48,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _remove_abandoned(home: Path) -> None:
     """What a run left behind that was killed: its servers would stay for ever."""
     found = re.match(rf"{_PREFIX}(\d+)-", home.name)
-    if found is None or home.stat().st_uid != os.geteuid():
-        return
-    try:
-        os.kill(int(found.group(1)), 0)
-    except ProcessLookupError:
-        _remove(home)
+    with suppress(FileNotFoundError, embedded.EmbeddedError):  # another run that begins now removes it, too
+        if found is None or home.stat().st_uid != os.geteuid():
+            return
+        try:
+            os.kill(int(found.group(1)), 0)
+        except ProcessLookupError:
+            _remove(home)
 
 
 def _remove(home: Path) -> None:

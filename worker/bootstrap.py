@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine
 
 from connectors.catalog import open_crm
 from connectors.port import Crm, Page
-from connectors.quota import RedisGate, Standing
+from connectors.quota import Lane, RedisGate, Standing
 from connectors.records import Deletion, ScoreField
 from connectors.tokens import RedisTokens
 from worker import embedded
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from worker.features.features import Features
     from worker.rescoring.basis import Basis, Trained
     from worker.scoring.rules import Ruleset
+    from worker.scoring.wording import Wording
     from worker.training.shop import Shop
 
 
@@ -66,8 +67,7 @@ class Process:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._crms: dict[str, Crm] = {}
-        self._basis: Basis | None = None
-        self._watching: tuple[int, ...] = ()
+        self._bases: tuple[object, Sequence[Basis]] = (None, ())
         self._models: dict[tuple[str, int], Trained] = {}
 
     def now(self) -> datetime:
@@ -161,12 +161,13 @@ class Process:
     def forecast(self, load: Load) -> datetime | None:
         """When a first read will be through: at the pace it had, and not before the day's calls allow it. None while
         its size is not known, or it has brought nothing yet."""
-        now = self.now()
-        if load.left is None or not load.rows or now <= load.began_at:
+        at_its_pace = load.at_its_pace(self.now())
+        if at_its_pace is None or load.left is None:
             return None
-        at_its_pace = now + (now - load.began_at) * (load.left / load.rows)
         in_calls = self._gate.forecast(load.source, load.left, max(1, load.rows // load.pages))
-        return max(at_its_pace, in_calls or at_its_pace)
+        standing = self.standing(load.source)
+        parked = [lot.parked_until for lot in standing.lots if lot.lane == Lane.BACKFILL] if standing else []
+        return max(filter(None, (at_its_pace, in_calls, *parked)))
 
     def crm(self, source: str) -> Crm:
         """The connector of a source, opened once a process. Raises `ConfigurationError` for an unknown one."""
@@ -201,13 +202,23 @@ class Process:
         """Treat records as gone or merged, as if a pull had told."""
         apply(connection, Page(cursor={}, done=True, deletions=deletions), now)
 
-    def scale(self, connection: Connection) -> Scale:
-        """The goal with its newest revisions. Raises `NotReady`."""
-        rules, policy = (revisions.current(connection, table, self.settings.goal) for table in ("rules", "policy"))
-        if rules is None or policy is None:
+    def scales(self, connection: Connection) -> Sequence[Scale]:
+        """All goals with their newest revisions, the primary one first; a further one that has no policy yet is left
+        out, and `status` says so. Raises `NotReady` where the primary one has none."""
+        held = [self._scale(connection, goal) for goal in self.settings.goal_names]
+        if held[0] is None or not held[0].rules:
             raise NotReady("the database holds no rules or no policy yet: run `leadgauge migrate`")
-        champions, _ = models.champions(connection, self.settings.goal)
-        return Scale(self.settings.goal, rules.revision, policy.revision, champions)
+        return [scale for scale in held if scale is not None]
+
+    def _scale(self, connection: Connection, goal: str) -> Scale | None:
+        policy = revisions.current(connection, "policy", goal)
+        if policy is None:
+            return None
+        first = revisions.get(connection, "policy", goal, 1)
+        rules = revisions.current(connection, "rules", goal)
+        champions, _ = models.champions(connection, goal)
+        since = first.created_at if first else None
+        return Scale(goal, rules.revision if rules else 0, policy.revision, champions, since)
 
     def policy(self, connection: Connection, goal: str | None = None) -> Policy:
         """The policy in force for a goal (the primary one). Raises `NotReady`."""
@@ -216,19 +227,35 @@ class Process:
             raise NotReady(f"goal {goal or self.settings.goal} has no policy yet: run `leadgauge migrate`")
         return policies.parse(current.body)
 
-    def basis(self) -> Basis:
-        """What people are scored by now; made again only when a revision was published or a challenger came or went.
+    def bases(self) -> Sequence[Basis]:
+        """What people are scored by now for each goal, the primary one first; made again only when a revision was
+        published or a challenger came or went.
 
-        Raises `NotReady`, and `ModelRefused` for a champion that cannot be used: nobody is scored by anything else.
+        Raises `NotReady`, and `ModelRefused` for a champion of the primary goal that cannot be used: nobody is scored
+        by anything else. A further goal's scores stay as they are then, and its history tells.
         """
         with self.engine.connect() as connection:
-            scale = self.scale(connection)
-            watching = tuple(models.shadowing(connection, scale.goal))
-        if self._basis is None or (self._basis.scale, self._watching) != (scale, watching):
-            challengers = [trained for number in watching if (trained := self._challenger(scale.goal, number))]
-            self._basis = self.basis_of(scale, challengers)
-            self._watching = watching
-        return self._basis
+            held = [(scale, tuple(models.shadowing(connection, scale.goal))) for scale in self.scales(connection)]
+        if self._bases[0] != held:
+            bases = []
+            for scale, watching in held:
+                try:
+                    challengers = [trained for number in watching if (trained := self._challenger(scale.goal, number))]
+                    bases.append(self.basis_of(scale, challengers))
+                except ModelRefused:
+                    if not bases:
+                        raise
+            together = self._together(bases)
+            if len(bases) < len(held):  # whoever mends the model waits for no restart
+                return together
+            self._bases = held, together
+        return self._bases[1]
+
+    def _together(self, bases: Sequence[Basis]) -> Sequence[Basis]:
+        """With the features of the models of all of them, so that these are built once."""
+        used = {feature.name: None for basis in bases if basis.features for feature in basis.features}
+        features = self.features.only(used) if used else None
+        return [replace(basis, features=features) for basis in bases]
 
     def basis_of(self, scale: Scale, challengers: Sequence[Trained] = ()) -> Basis:
         """What people were scored by under these revisions. Raises `ModelRefused`."""
@@ -238,27 +265,29 @@ class Process:
             rules = revisions.get(connection, "rules", scale.goal, scale.rules)
             policy = revisions.get(connection, "policy", scale.goal, scale.policy)
             _, roster = models.champions(connection, scale.goal, scale.champions)
-        assert rules is not None, "revisions are never deleted"
         assert policy is not None, "revisions are never deleted"
-        ruleset = self.read_rules(rules.body, f"rules revision {scale.rules}")
+        ruleset = self.read_rules(rules.body, f"rules revision {scale.rules}") if rules else self._no_rules
         champions = {segment: self.model(scale.goal, number) for segment, number in roster.items()}
         _, goal = self.settings.goal_named(scale.goal)
         used = [feature.name for its in (*champions.values(), *challengers) for feature in its.model.features]
         features = self.features.only(dict.fromkeys(used)) if champions or challengers else None
         return Basis(
-            scale, ruleset, policies.parse(policy.body), champions, challengers, goal.segment, features,
+            scale, ruleset, policies.parse(policy.body), goal, champions, challengers, features,
+            primary=scale.goal == self.settings.goal, wording=self.wording,
         )  # fmt: skip
 
     def model(self, goal: str, number: int) -> Trained:
         """A registered model, checked and loaded once a process. Raises `ModelRefused`, and says so in its history."""
         from worker.rescoring.basis import Trained
+        from worker.scoring.rates import Rates
         from worker.training.artefact import check_features, unpack
 
         if (goal, number) not in self._models:
             what = f"model {number} of goal {goal}"
             with self.engine.connect() as connection:
                 artefact = models.stored(connection, goal, number)
-            if artefact is None:
+                registered = models.get(connection, goal, number)
+            if artefact is None or registered is None:
                 raise ModelRefused(f"there is no {what}; `leadgauge model list` names those there are")
             try:
                 model = unpack(artefact, self.model_key, what)
@@ -267,7 +296,9 @@ class Process:
                 with self.engine.begin() as connection:
                     models.record_unusable(connection, goal, number, str(problem), self.now())
                 raise
-            self._models[goal, number] = Trained(number, model)
+            converted = registered.manifest.get("data", {}).get("conversions")
+            rates = Rates.read(registered.manifest.get("rates"))
+            self._models[goal, number] = Trained(number, model, registered.segment, converted, rates)
         return self._models[goal, number]
 
     def _challenger(self, goal: str, number: int) -> Trained | None:
@@ -319,6 +350,24 @@ class Process:
         except ValueError as problem:
             raise ConfigurationError(f"attributes: {problem}") from None
 
+    @cached_property
+    def wording(self) -> Wording:
+        """What reasons are said in. Raises `ConfigurationError` with every mistake of the configured file."""
+        from worker.scoring.document import RulesError
+        from worker.scoring.wording import load, shipped
+
+        language, path = self.settings.language, self.settings.wording
+        if path is None:
+            return shipped(language)
+        try:
+            text = path.read_text(encoding="utf-8")
+            return load(text, str(path), language, [feature.name for feature in self.features])
+        except RulesError as mistakes:
+            raise ConfigurationError(f"`wording`: {mistakes}") from None
+        except (OSError, UnicodeDecodeError) as problem:
+            what = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8 text"
+            raise ConfigurationError(f"`wording` names {path}, which cannot be read: {what}") from None
+
     def read_rules(self, text: str, file: str) -> Ruleset:
         """Rules over the shipped and the configured attributes. Raises `RulesError`; `file` is for its text."""
         from worker.scoring.rules import load
@@ -333,8 +382,16 @@ class Process:
                 )
         return load(text, file, catalogue)
 
+    @cached_property
+    def _no_rules(self) -> Ruleset:
+        """Those of a goal that has none: no points, no guardrails."""
+        from worker.scoring.rules import Ruleset
+
+        return Ruleset("", "", self.catalogue, 0.0, {}, (), ())
+
     def migrate(self) -> None:
-        """Bring the database to this version, and publish the shipped policy and rules where there are none."""
+        """Bring the database to this version, and publish the shipped policy of every goal and the shipped rules of the
+        primary one where there are none. What they say of leads holds of no other goal."""
         from worker.scoring.rules import shipped
 
         migrate.upgrade(self.engine)
@@ -345,9 +402,12 @@ class Process:
             what = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8 text"
             raise ConfigurationError(f"`rules_file` names {path}, which cannot be read: {what}") from None
         self.read_rules(body, str(path or "the shipped rules"))
+        self.wording  # noqa: B018 - a wrong file is refused here, not by the first score
         first: Mapping[str, object] = {"policy": policies.Policy().model_dump(mode="json"), "rules": body}
-        for goal in {self.settings.goal, *self.settings.goals}:
+        for goal in self.settings.goal_names:
             for table, content in first.items():
+                if table == "rules" and goal != self.settings.goal:
+                    continue
                 with self.engine.begin() as connection:
                     if revisions.current(connection, table, goal) is None:
                         self._publish_first(connection, table, goal, content)

@@ -88,11 +88,11 @@ def _pull(process: Process, source: str, result: Pass, report: Report) -> None:
 
 
 def _rescore(process: Process, result: Pass, report: Report) -> None:
-    basis, settings = process.basis(), process.settings
+    bases, settings = process.bases(), process.settings
     for partition in range(settings.partitions):
         while (
             done := rescore(
-                process.engine, process.arrow, basis, partition, settings.partitions, settings.rescore_every,
+                process.engine, process.arrow, bases, partition, settings.partitions, settings.rescore_every,
                 process.writable, process.now(),
             )
         ).people:  # fmt: skip

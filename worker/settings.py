@@ -11,7 +11,7 @@ import base64
 import binascii
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -85,6 +85,11 @@ class Settings(BaseSettings):
         default=timedelta(hours=2), gt=timedelta(0), description="How long a training may take before it is ended."
     )
     training_memory: int = Field(default=4096, ge=256, description="MiB of memory that a training may take (Linux).")
+    goal: str = Field(default="default", pattern=r"^[a-z][a-z0-9_]{0,30}$", description="The primary goal's name.")
+    goals: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")], Goal] = Field(
+        default_factory=dict,
+        description="What counts as converted, for whom, within how many days, by name. Unset: a deal won in 90 days.",
+    )
     sources: tuple[Annotated[SourceSettings, Field(discriminator="kind")], ...] = Field(
         default=(), description="The CRM accounts, any number of each kind."
     )
@@ -94,10 +99,9 @@ class Settings(BaseSettings):
     filter_bots: bool = Field(
         default=True, description="Models do not count what mail scanners and crawlers do. Changed: train anew."
     )
-    goal: str = Field(default="default", pattern=r"^[a-z][a-z0-9_]{0,30}$", description="The primary goal's name.")
-    goals: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")], Goal] = Field(
-        default_factory=dict,
-        description="What counts as converted, for whom, within how many days, by name. Unset: a deal won in 90 days.",
+    language: Literal["en", "ru"] = Field(default="en", description="What reasons are said in.")
+    wording: Path | None = Field(
+        default=None, description="A YAML file of sentences in place of the shipped ones (docs/scoring.md)."
     )
     rules_file: Path | None = Field(default=None, description="Rules published when the database has none yet.")
     partitions: int = Field(default=8, ge=1, le=1024, description="Shares that the people are split in for scoring.")
@@ -118,6 +122,25 @@ class Settings(BaseSettings):
     clock: AwareDatetime | None = Field(default=None, description="Hold the clock at this instant (tests, replays).")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     log_json: bool = Field(default=False, description="One JSON object a line instead of text.")
+
+    @field_validator("sources")
+    @classmethod
+    def _fields_of_goals(cls, sources: tuple[SourceSettings, ...], given: ValidationInfo) -> tuple[SourceSettings, ...]:
+        """Each account with the fields of all goals. One that is misspelt would be written by nobody."""
+        primary, goals = given.data.get("goal"), given.data.get("goals")
+        if primary is None or goals is None:  # which has been told
+            return sources
+        further = {name: goal for name, goal in goals.items() if name != primary}
+        suffixes = {name: goal.field_suffix for name, goal in further.items() if goal.field_suffix}
+        completed = tuple(source.with_goals(suffixes) for source in sources)
+        for source in completed:
+            if strange := sorted({field.goal for field in source.fields if field.goal} - further.keys()):
+                why = "is the primary one, whose fields have no goal's name" if strange[0] == primary else "is none"
+                raise ValueError(f"{source.name}: `fields` names the goal {strange[0]!r}, which {why}")
+            names = [name for name in source.fields.values() if name is not None]
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{source.name}: {twice[0]} would hold more than one score field")
+        return completed
 
     @field_validator("sources")
     @classmethod
@@ -159,7 +182,14 @@ class Settings(BaseSettings):
         primary = given.data.get("goal")
         if goals and primary and primary not in goals:
             raise ValueError(f"does not define the primary goal {primary!r}; set `goal` to one of {', '.join(goals)}")
+        if goals and primary and goals[primary].field_suffix:
+            raise ValueError(f"{primary} is the primary goal, whose fields have no suffix; leave `field_suffix` out")
         return goals
+
+    @property
+    def goal_names(self) -> Sequence[str]:
+        """All goals, the primary one first."""
+        return [self.goal, *(name for name in self.goals if name != self.goal)]
 
     def goal_named(self, name: str | None) -> tuple[str, Goal]:
         """A goal and its name; without one, the primary goal. Raises `ConfigurationError` for an unknown one."""

@@ -20,11 +20,13 @@ def plan() -> None:
     process = app.current()
     assert process.registered
     with process.engine.begin() as connection:
-        scale = process.scale(connection)
         settings = process.settings
         due = list(
-            planning.plan(connection, process.sources, scale, settings.partitions, settings.verify_after, process.now())
-        )
+            planning.plan(
+                connection, process.sources, process.scales(connection), settings.partitions, settings.verify_after,
+                process.now(),
+            )
+        )  # fmt: skip
     for wake_up in due:
         wake(wake_up)
 
@@ -75,7 +77,7 @@ def rescore(partition: int) -> None:
     settings = process.settings
     try:
         result = score(
-            process.engine, process.arrow, process.basis(), partition, settings.partitions, settings.rescore_every,
+            process.engine, process.arrow, process.bases(), partition, settings.partitions, settings.rescore_every,
             process.writable, process.now(),
         )  # fmt: skip
     except Exception:

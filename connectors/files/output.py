@@ -133,7 +133,7 @@ class Output:
     def _to_parquet(self, path: Path, rows: Iterable[tuple[str, Held]]) -> None:
         arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
         instant = arrow.timestamp("us", "UTC")
-        types = {field: TYPES.get(field, str) for field in self._mapped}
+        types = {field: TYPES.get(field.kind, str) for field in self._mapped}
         schema = arrow.schema(
             [(KEY, "string")] + [(self._mapped[f], instant if t is datetime else _ARROW[t]) for f, t in types.items()]
         )
@@ -157,7 +157,7 @@ def _fitting(field: ScoreField, value: Value) -> Value:
     """As the file gives it back: typed, in UTC; an empty text is null."""
     if value is None or value == "":
         return None
-    wanted = TYPES.get(field, str)
+    wanted = TYPES.get(field.kind, str)
     if wanted is datetime:
         if not isinstance(value, datetime):
             raise ValueError(f"{field} must be an instant")
@@ -180,7 +180,7 @@ def _cell(value: Value) -> str:
 def _value(field: ScoreField, cell: str) -> Value:
     if cell == "":
         return None
-    wanted = TYPES.get(field, str)
+    wanted = TYPES.get(field.kind, str)
     if wanted is datetime:
         return datetime.fromisoformat(cell).astimezone(UTC)
     return _opened(cell) if wanted is str else int(cell) if wanted is int else float(cell)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from connectors.files.flaw import Flaw
 from connectors.files.mapping import load
 from connectors.quota import Budget
-from connectors.records import ScoreField
+from connectors.records import EACH_GOAL, ScoreField
 
 CONTRACT: Mapping[ScoreField, str] = {field: field.value for field in ScoreField}
 """The columns of the scored file, beside `id`."""
@@ -60,6 +60,19 @@ class FilesSettings(BaseModel):
         if output.suffix not in (".csv", ".parquet"):
             raise ValueError(f"{output.name!r} must end in .csv or .parquet")
         return output
+
+    def with_goals(self, suffixes: Mapping[str, str]) -> Self:
+        """With the columns of further goals, by the names of the contract and a suffix each unless `fields` names them.
+
+        What is left out for the primary goal is left out for all.
+        """
+        names = {
+            field.of(goal): f"{name}_{suffix}"
+            for goal, suffix in suffixes.items()
+            for field, name in CONTRACT.items()
+            if field in EACH_GOAL and self.fields.get(field) is not None and field.of(goal) not in self.fields
+        }
+        return self.model_copy(update={"fields": {**self.fields, **names}})
 
     @property
     def mapped(self) -> Mapping[ScoreField, str]:

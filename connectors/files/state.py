@@ -76,7 +76,7 @@ class State:
     """The file; made when first used."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, timeout=_WAIT, isolation_level=None)
+        self._db = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA cache_size = -32768")  # KiB
         self._db.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes back is read again: see `reached`

@@ -130,15 +130,15 @@ def _unfit(field: ScoreField, name: str, definition: Property | None) -> tuple[s
     """(code, what, fix) of what keeps a property from holding a score field."""
     other = f"map another one under fields: {{{field}: ...}}, or null to leave it out"
     if definition is None:
-        kind = " or ".join(sorted(TYPES[field]))
+        kind = " or ".join(sorted(TYPES[field.kind]))
         return "field_missing", f"there is no contact property {name}", f"create it with type {kind}, or {other}"
     if definition.read_only:
         return "field_read_only", f"the property {name} cannot be written", other
-    if definition.type not in TYPES[field]:
-        kind = " or ".join(sorted(TYPES[field]))
+    if definition.type not in TYPES[field.kind]:
+        kind = " or ".join(sorted(TYPES[field.kind]))
         return "field_type", f"the property {name} is of type {definition.type}, not {kind}", other
     missing = BUCKETS - definition.options
-    if field is ScoreField.BUCKET and definition.type == "enumeration" and missing:
+    if field.kind is ScoreField.BUCKET and definition.type == "enumeration" and missing:
         return (
             "picklist_value_missing",
             f"the property {name} lacks options",

@@ -215,8 +215,9 @@ class ObjectStream:
             gone = kit.mapper.merged(row)
             oldest = min((deletion.ref.id for deletion in gone), key=int, default=None)
             history = row.get("propertiesWithHistory") or {}
-            views += activities.page_views(lead.ref, history, self._pages, oldest)
-            merged += gone
+            seen = list(activities.page_views(lead.ref, history, self._pages, oldest))
+            views += seen
+            merged += [*gone, *_renamed(seen, gone, oldest)]
             changes += kit.mapper.changes(lead.ref, history, lambda: kit.schemas.of("contacts", lane))
         return Page({}, done=True, leads=leads, activities=views, deletions=merged, history=changes)
 
@@ -228,6 +229,16 @@ class ObjectStream:
                     yield activities.engagement(self._kit.settings.name, self._type, row, self._kit.people(ids))
                 except ValueError:
                     self._kit.mapper.unread[self._type] += 1
+
+
+def _renamed(views: Sequence[Activity], merged: Sequence[Deletion], oldest: str | None) -> Iterator[Deletion]:
+    """What the views of a merged contact were called where a younger one of those that it was made of had them: whose
+    they were is not told any more."""
+    for contact in merged:
+        if contact.ref.id != oldest:
+            for view in views:
+                old = f"{contact.ref.id}:{millis(view.occurred_at)}"
+                yield Deletion(RecordRef(view.ref.source, view.ref.object, old), contact.deleted_at)
 
 
 def _first(links: Mapping[str, list[str]], row: Row) -> str | None:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 
 from connectors.quota import DEFAULT_OWN, DEFAULT_SHARES, Budget, Lane, Window, ordered
-from connectors.records import ActivityKind, ScoreField
+from connectors.records import EACH_GOAL, ActivityKind, ScoreField
 from connectors.secret import SecretRef
 
 PathStyle = Literal["v3", "2026-09"]
@@ -177,6 +177,19 @@ class HubspotSettings(_Model):
         if unknown := sorted(without - set(STREAMS)):
             raise ValueError(f"no stream is called {', '.join(unknown)}; there are {', '.join(STREAMS)}")
         return without
+
+    def with_goals(self, suffixes: Mapping[str, str]) -> Self:
+        """With the properties of further goals: by the names of the contract and a suffix each, if `fields` names none.
+
+        What is left out for the primary goal is left out for all.
+        """
+        names = {
+            field.of(goal): f"{name}_{suffix.lower()}"
+            for goal, suffix in suffixes.items()
+            for field, name in DEFAULT_FIELDS.items()
+            if field in EACH_GOAL and self.fields.get(field) is not None and field.of(goal) not in self.fields
+        }
+        return self.model_copy(update={"fields": {**self.fields, **names}})
 
     @property
     def budget(self) -> Budget:

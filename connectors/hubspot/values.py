@@ -95,7 +95,7 @@ def score_fields(properties: Mapping[str, str | None], names: Mapping[ScoreField
         if raw is None or raw == "":
             continue
         try:
-            found[field] = parse(FIELD_TYPES[field], raw)
+            found[field] = parse(FIELD_TYPES[field.kind], raw)
         except ValueError:
             found[field] = raw
     return found

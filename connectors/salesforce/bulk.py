@@ -120,7 +120,7 @@ def rows_of(chunks: Iterable[bytes], fields: Mapping[str, Field]) -> Iterator[di
     csv.field_size_limit(_LONGEST)  # holds for the whole process, so others may have set it since
     records = csv.reader(_lines(chunks), strict=True)
     header = next(records, [])
-    typed = [(name, read) for name in header if name in fields and (read := _reader(fields[name].type))]
+    typed = [(name, read) for name in header if name in fields and (read := reader(fields[name].type))]
     nested = [name.split(".", 1) for name in header if "." in name]
     for cells in records:
         if len(cells) != len(header):
@@ -148,8 +148,8 @@ def _lines(chunks: Iterable[bytes]) -> Iterator[str]:
         yield rest
 
 
-def _reader(kind: str) -> Callable[[str], Any] | None:
-    """From a cell of a field of this type to the value in JSON."""
+def reader(kind: str) -> Callable[[str], Any] | None:
+    """From a cell of a field of this type to the value in JSON; None where it is the same."""
     match kind:
         case "boolean":
             return "true".__eq__

@@ -170,7 +170,7 @@ def _score_field(where: str, described: Description, field: ScoreField, name: st
     if not vendor.updateable:
         fix = "a formula cannot be written; otherwise grant edit access with the permission set"
         yield Problem("field_read_only", place, f"{name} cannot be written", fix)
-    fitting = _FITTING.get(field, _TEXTS)
+    fitting = _FITTING.get(field.kind, _TEXTS)
     if vendor.type not in fitting:
         fix = f"map `{field}` to a field of type {' or '.join(sorted(fitting))}"
         yield Problem("field_type", place, f"{name} is of type {vendor.type}", fix)
@@ -179,15 +179,15 @@ def _score_field(where: str, described: Description, field: ScoreField, name: st
 
 
 def _capacity(place: str, field: ScoreField, vendor: Field) -> Iterator[Problem]:
-    wanted = _LENGTHS.get(field, 0)
+    wanted = _LENGTHS.get(field.kind, 0)
     if vendor.type != "picklist" and vendor.length and vendor.length < wanted:
         what = f"{vendor.name} holds {vendor.length} characters; texts of up to {wanted} will be cut"
         yield Problem("field_short", place, what, f"widen it to {wanted}", fatal=False)
     digits = vendor.precision - vendor.scale
-    if vendor.precision and digits < _DIGITS.get(field, 0):
+    if vendor.precision and digits < _DIGITS.get(field.kind, 0):
         what = f"{vendor.name} holds {digits} digits before the point"
         yield Problem("field_short", place, what, "100 needs 3: widen it")
-    missing = [value for value in _VALUES.get(field, ()) if value not in vendor.values]
+    missing = [value for value in _VALUES.get(field.kind, ()) if value not in vendor.values]
     if vendor.restricted and missing:
         what = f"the restricted picklist {vendor.name} lacks {', '.join(missing)}"
         yield Problem("picklist_value_missing", place, what, "add the values (to the record types, too)")

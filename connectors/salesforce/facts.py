@@ -15,7 +15,7 @@ from connectors.salesforce.describe import Description
 from connectors.salesforce.mapping import Records, Row
 from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
-from connectors.salesforce.windows import Place
+from connectors.salesforce.windows import Carry, Place
 
 ROLE = "OpportunityContactRole"
 
@@ -88,6 +88,13 @@ class Assembly:
             case _:
                 facts.activities.extend(self._activities(object, living, lane))
         return facts
+
+    def piece(self, object: str, rows: Sequence[Row], carry: Carry | None) -> tuple[Facts, Carry | None]:
+        """Facts of a piece of a bulk query, and what the next one has to know of it. Raises `history.Disordered`."""
+        if object not in history.PARENTS:
+            return self.facts(object, rows, Lane.BACKFILL), None
+        changes, carry = self._histories.ordered(object, rows, carry, Lane.BACKFILL)
+        return Facts(history=changes), carry
 
     def _deletions(self, object: str, row: Row) -> Sequence[Deletion]:
         if object in FACTS:

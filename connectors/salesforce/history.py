@@ -9,14 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 from connectors.quota import Lane
 from connectors.records import AttributeChange, RecordRef
+from connectors.salesforce import windows
+from connectors.salesforce.bulk import reader
 from connectors.salesforce.describe import Field
 from connectors.salesforce.mapping import Records, Row
 from connectors.salesforce.session import Session
 from connectors.salesforce.values import instant, soql_instant
+from connectors.salesforce.windows import Carry
 
 PARENTS: Mapping[str, str] = {"LeadHistory": "Lead", "ContactHistory": "Contact"}
 STAMP = "CreatedDate"
@@ -26,6 +30,20 @@ KEPT = timedelta(days=540)
 change that is left need not be the first there was."""
 _WITHOUT_VALUES = frozenset({"textarea", "multipicklist", "encryptedstring"})
 _ID = re.compile(r"[a-zA-Z0-9]{15}(?:[a-zA-Z0-9]{3})?")
+
+
+class Disordered(Exception):
+    """The pieces of a bulk query are not in the order that was asked for."""
+
+
+def stamp_of(object: str) -> str:
+    """The field that orders the rows of any object by when they were last written."""
+    return STAMP if object in PARENTS else windows.STAMP
+
+
+def order(object: str) -> str:
+    """SOQL: the order in which the changes of one record follow each other."""
+    return f"{PARENTS[object]}Id, {STAMP}, Id"
 
 
 def columns(object: str) -> tuple[str, ...]:
@@ -60,20 +78,46 @@ class Histories:
         """
         parent = PARENTS[object]
         tracked = self._tracked(parent, lane)
-        told = [row for row in rows if row["Field"] in tracked and _tells(row, tracked[row["Field"]][0].field)]
-        if not told:
-            return
-        begun = self._begun(object, told, tracked, lane)
+        told = _telling(rows, tracked)
+        if told:
+            yield from self._told(parent, told, tracked, self._begun(object, told, tracked, lane))
+
+    def ordered(
+        self, object: str, rows: Sequence[Row], carry: Carry | None, lane: Lane
+    ) -> tuple[list[AttributeChange], Carry | None]:
+        """The same for a piece of a bulk query in `order`, in which a record's changes follow each other: whether one
+        is the first is seen without asking. `carry` is where the piece before was cut; returns where this one is.
+
+        Raises `Disordered`.
+        """
+        parent = PARENTS[object]
+        keys = [(str(row[f"{parent}Id"]), str(row[STAMP])) for row in rows]
+        if any(later < key for key, later in pairwise([*([(carry.record, carry.at)] if carry else []), *keys])):
+            raise Disordered(object)
+        tracked = self._tracked(parent, lane)
+        begun = {(carry.record, name) for name in carry.fields} if carry else set()
+        changes = list(self._told(parent, _telling(rows, tracked), tracked, begun))
+        if keys:
+            record, at = keys[-1]
+            carry = Carry(record, at, tuple(sorted(name for of, name in begun if of == record)))
+        return changes, carry
+
+    def _told(
+        self, parent: str, rows: Sequence[Row], tracked: Mapping[str, list[_Tracked]], begun: set[tuple[str, str]]
+    ) -> Iterator[AttributeChange]:
+        """`begun`: the records' fields that changed before; those of the rows are added."""
         oldest = self._session.now() - KEPT
-        for row in told:
+        for row in rows:
             ref, made = RecordRef(self._source, parent, row[f"{parent}Id"]), _made(row, parent)
-            sides = [("NewValue", instant(row["CreatedDate"]))]
+            sides = [("NewValue", instant(row[STAMP]))]
             if made is not None and made > oldest and (ref.id, row["Field"]) not in begun:
                 sides.insert(0, ("OldValue", made))
             begun.add((ref.id, row["Field"]))
             for attribute, field in tracked[row["Field"]]:
                 for column, since in sides:
                     raw = row.get(column)
+                    if isinstance(raw, str) and raw and (read := reader(field.type)):
+                        raw = read(raw)  # a bulk query tells every value as text
                     value = self._records.value(parent, attribute, field.name, raw, field.type)
                     if value is None and raw not in (None, ""):
                         continue  # unreadable, which is not the same as emptied
@@ -109,6 +153,10 @@ class Histories:
             for row in self._session.query_ids(soql, older, lane=lane)
             if _key(row) < first and _tells(row, tracked[row["Field"]][0].field)
         }
+
+
+def _telling(rows: Sequence[Row], tracked: Mapping[str, list[_Tracked]]) -> list[Row]:
+    return [row for row in rows if row["Field"] in tracked and _tells(row, tracked[row["Field"]][0].field)]
 
 
 def _tells(row: Row, field: Field) -> bool:

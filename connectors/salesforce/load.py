@@ -8,8 +8,10 @@ from dataclasses import replace
 from connectors.errors import Misconfigured, ProtocolViolation
 from connectors.port import Page
 from connectors.quota import Lane
+from connectors.salesforce import history
 from connectors.salesforce.bulk import FIRST_PAUSES, LATER_PAUSES, NOT_IN_BULK, BulkQueries, JobLost
 from connectors.salesforce.facts import Assembly, Facts
+from connectors.salesforce.history import Disordered, stamp_of
 from connectors.salesforce.horizon import Horizon
 from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
@@ -18,7 +20,7 @@ from connectors.salesforce.windows import Job, Place
 
 log = logging.getLogger(__name__)
 
-IN_BULK = frozenset({"Lead", "Contact", "Account", "Task", "Event", "CampaignMember"})
+IN_BULK = frozenset({"Lead", "Contact", "Account", "Task", "Event", "CampaignMember", *history.PARENTS})
 """What a first load may take in bulk. E-mails and deals need rows of other objects by id for each page anyway."""
 JOBS_LOST = 2
 """After so many jobs that failed or lapsed a load goes on by ordinary queries."""
@@ -54,8 +56,10 @@ class FirstLoad:
             for name in self._assembly.columns(described)
             if name not in described.fields or described.fields[name].type not in NOT_IN_BULK
         ]
-        # Neither order nor limit: both keep Salesforce from splitting the query by primary key.
-        soql = f"SELECT {', '.join(columns)} FROM {object} WHERE SystemModstamp < {soql_instant(until)}"
+        soql = f"SELECT {', '.join(columns)} FROM {object} WHERE {stamp_of(object)} < {soql_instant(until)}"
+        # An order keeps Salesforce from splitting a query by primary key, so only a history, which needs one, has it.
+        if object in history.PARENTS:
+            soql += f" ORDER BY {history.order(object)}"
         try:
             job = Job(self._bulk.start(soql))
         except (Misconfigured, ProtocolViolation) as refusal:
@@ -73,14 +77,14 @@ class FirstLoad:
                 return Facts().page(waiting, done=False, backfill=True)
             fields = self._session.describe(object, lane=Lane.BACKFILL).fields
             piece = self._bulk.piece(job.id, job.locator, self._size, fields)
-        except (JobLost, Misconfigured, ProtocolViolation) as lost:
+            facts, carry = self._assembly.piece(object, piece.rows, job.carry)
+        except (JobLost, Disordered, Misconfigured, ProtocolViolation) as lost:
             self._note("bulk_lost", object, lost)
             return Facts().page(Place(lost=place.lost + 1), done=False, backfill=True)
-        facts = self._assembly.facts(object, piece.rows, Lane.BACKFILL)
         if piece.locator is None:
             # The job is left to lapse: until the cursor is stored the last piece may be asked for again.
             return facts.page(Place(since=place.until, coverage=place.coverage), done=True, backfill=True)
-        return facts.page(replace(place, job=Job(job.id, piece.locator)), done=False, backfill=True)
+        return facts.page(replace(place, job=Job(job.id, piece.locator, carry=carry)), done=False, backfill=True)
 
     def _note(self, action: str, object: str, why: Exception) -> None:
         extra = {"action": action, "crm": self._source, "object": object, "why": str(why)}

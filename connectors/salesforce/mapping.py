@@ -79,6 +79,7 @@ class Records:
         self._zone = settings.zone
         self._disqualified = settings.disqualified
         self._score_fields = settings.mapped
+        self._score_types = {field: SCORE_TYPES.get(field.kind, str) for field in settings.mapped}
         self._attributes = {
             "Lead": _over(LEAD_ATTRIBUTES, settings.attributes),
             "Contact": _over(CONTACT_ATTRIBUTES, settings.attributes),
@@ -171,7 +172,7 @@ class Records:
         """The field contract as the row holds it, null left out."""
         held: dict[ScoreField, Value] = {}
         for field, name in self._score_fields.items():
-            value = self._value(object, name, row.get(name), SCORE_TYPES.get(field, str), "")
+            value = self._value(object, name, row.get(name), self._score_types[field], "")
             if value is not None:
                 held[field] = value
         return held

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from connectors.errors import Misconfigured, ProtocolViolation
 from connectors.port import Cursor, Page, Stream, Tier
 from connectors.quota import Lane
-from connectors.salesforce import history
 from connectors.salesforce.facts import ROLE, Assembly
+from connectors.salesforce.history import stamp_of
 from connectors.salesforce.horizon import Horizon
 from connectors.salesforce.load import FirstLoad
 from connectors.salesforce.mapping import Row
@@ -19,7 +19,7 @@ from connectors.salesforce.purges import Purges
 from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.salesforce.values import Unreadable, instant
-from connectors.salesforce.windows import STAMP, Place, keyset
+from connectors.salesforce.windows import Place, keyset
 
 log = logging.getLogger(__name__)
 
@@ -185,11 +185,6 @@ class Reader:
         except Misconfigured:  # a field may have been removed or hidden since it was described
             self._session.forget(object)
             return ask()
-
-
-def stamp_of(object: str) -> str:
-    """The field that orders the rows of an object by when they were last written."""
-    return history.STAMP if object in history.PARENTS else STAMP
 
 
 def _key(object: str, row: Row) -> tuple[datetime, str]:

@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 
 from connectors.quota import DEFAULT_OWN, DEFAULT_SHARES, Budget, Lane, Window, ordered
-from connectors.records import ActivityKind, ScoreField
+from connectors.records import EACH_GOAL, ActivityKind, ScoreField
 from connectors.secret import SecretRef
 
 CONTRACT: Mapping[ScoreField, str] = {
@@ -207,6 +207,19 @@ class SalesforceSettings(_Frozen):
     def zone(self) -> ZoneInfo:
         """`time_zone`, resolved."""
         return ZoneInfo(self.time_zone)
+
+    def with_goals(self, suffixes: Mapping[str, str]) -> Self:
+        """With the fields of further goals, by the names of the contract and a suffix each unless `fields` names them.
+
+        What is left out for the primary goal is left out for all.
+        """
+        names = {
+            field.of(goal): f"{name.removesuffix('__c')}_{suffix}__c"
+            for goal, suffix in suffixes.items()
+            for field, name in CONTRACT.items()
+            if field in EACH_GOAL and self.fields.get(field) is not None and field.of(goal) not in self.fields
+        }
+        return self.model_copy(update={"fields": {**self.fields, **names}})
 
     @property
     def mapped(self) -> Mapping[ScoreField, str]:

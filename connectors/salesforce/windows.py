@@ -33,12 +33,23 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Carry:
+    """Where a piece of an ordered history was cut: the record, when its last change was, and its fields that had
+    changed by then."""
+
+    record: str
+    at: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A bulk query. `locator`: where its next piece is (None: at its first); `looks`: pulls that found it running."""
 
     id: str
     locator: str | None = None
     looks: int = 0
+    carry: Carry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +80,7 @@ class Place:
             after=(instant(after[0]), str(after[1])) if after else None,
             coverage=Coverage(instant(coverage[0]), instant(coverage[1])) if coverage else None,
             fast=bool(cursor.get("fast")),
-            job=Job(str(job[0]), job[1], int(job[2])) if job else None,
+            job=_job(job) if job else None,
             lost=int(cursor.get("lost") or 0),
         )
 
@@ -81,10 +92,20 @@ class Place:
             "after": self.after and [soql_instant(self.after[0]), self.after[1]],
             "coverage": self.coverage and [soql_instant(self.coverage.asked), soql_instant(self.coverage.until)],
             "fast": self.fast or None,
-            "job": self.job and [self.job.id, self.job.locator, self.job.looks],
+            "job": self.job and _listed(self.job),
             "lost": self.lost or None,
         }
         return {key: value for key, value in pairs.items() if value is not None}
+
+
+def _listed(job: Job) -> list[Any]:
+    carried = [[job.carry.record, job.carry.at, *job.carry.fields]] if job.carry else []
+    return [job.id, job.locator, job.looks, *carried]
+
+
+def _job(listed: Sequence[Any]) -> Job:
+    id, locator, looks, *carried = listed
+    return Job(str(id), locator, int(looks), *(Carry(record, at, tuple(fields)) for record, at, *fields in carried))
 
 
 def keyset(

@@ -16,12 +16,16 @@ from typing import Any
 import pytest
 import requests
 import yaml
+from sqlalchemy import Engine, create_engine
+
+from tests.integration.cli import forks
+from tests.integration.cli.forks import Ended
 
 PYTHON = sys.executable
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait for a condition, looking ten times a second."""
+    """Wait for a condition, looking ten times a second. `seconds` is what a machine with much else to do may take."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
@@ -31,11 +35,11 @@ def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
 class Practice:
     """The practice CRMs and their control routes."""
 
-    def __init__(self, directory: Path, people: int, seed: int) -> None:
+    def __init__(self, directory: Path, people: int, seed: int, *options: str) -> None:
         self._directory = directory
         self._command = ["--directory", str(directory), "--people", str(people), "--seed", str(seed)]
         self._log = (directory.parent / "practice.log").open("wb")
-        self._start()
+        self._start(*options)
 
     def _start(self, *options: str) -> None:
         command = [PYTHON, "-m", "sandbox", *self._command, *options]
@@ -129,16 +133,9 @@ class Product:
         """Write `config` down: for processes that start from now on."""
         (Path(self.config["home"]) / "leadgauge.yaml").write_text(yaml.safe_dump(self.config), "utf-8")
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, **environment: str) -> Ended:
         """A command to its end."""
-        return subprocess.run(
-            [PYTHON, "-m", "worker", *arguments],
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=110,
-            check=False,
-        )
+        return forks.run(arguments, self.environment | environment, Path.cwd(), within=280)
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
@@ -167,9 +164,18 @@ class Product:
 
 
 @pytest.fixture
-def practice(tmp_path: Path) -> Iterator[Practice]:
+def engine(database_url: str) -> Iterator[Engine]:
+    """The database of the product, for the eyes of the test."""
+    engine = create_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def practice(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Practice]:
+    """With further options of `python -m sandbox` where a test names some."""
     (tmp_path / "practice").mkdir()
-    practice = Practice(tmp_path / "practice", people=80, seed=11)
+    practice = Practice(tmp_path / "practice", 80, 11, *getattr(request, "param", ()))
     yield practice
     practice.stop()
 

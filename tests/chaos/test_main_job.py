@@ -9,11 +9,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import redis
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 
 from tests.chaos.conftest import Practice, Product, until
-from tests.chaos.oracle import NEUTRAL, assert_nothing_to_write, numbers, read_from_nothing, settled
+from tests.chaos.oracle import (
+    NEUTRAL,
+    assert_nothing_to_write,
+    assert_stages_are_the_fold,
+    numbers,
+    read_from_nothing,
+    settled,
+)
 
 LOST_ANSWERS = {"probability": 0.3, "seed": 5, "effect": {"reset_after": True}}
 WRITES = {"salesforce": r"/composite/sobjects", "hubspot": r"/batch/update"}
@@ -33,12 +41,12 @@ def act(practice: Practice, engine: Engine, source: str, kind: str, how_many: in
             practice.post(source, "activity", {"email": email, "kind": kind})
 
 
+@pytest.mark.timeout(600)
 def test_killed_workers_and_a_flushed_redis_lose_nothing(
-    practice: Practice, product: Product, database_url: str, redis_url: str, empty_database_url: str
+    practice: Practice, product: Product, engine: Engine, redis_url: str, empty_database_url: str
 ) -> None:
-    engine = create_engine(database_url)
-    assert (run := product.run("migrate")).returncode == 0, run.stderr
-    assert (run := product.run("policy", "set", *NEUTRAL)).returncode == 0, run.stderr
+    assert (run := product.run("migrate")).code == 0, run.err
+    assert (run := product.run("policy", "set", *NEUTRAL)).code == 0, run.err
     for crm, path in WRITES.items():
         practice.post(crm, "faults", [{"path": path, **LOST_ANSWERS}])
     product.start("beat")
@@ -46,10 +54,10 @@ def test_killed_workers_and_a_flushed_redis_lose_nothing(
     scorer = product.start("worker", "--queues", "compute", "--concurrency", "1")
     product.start("worker", "--queues", "plan,sync,compute", "--concurrency", "2")
 
-    until(lambda: numbers(engine, "SELECT count(*) FROM record") > 40, 60, "reading begins")
+    until(lambda: numbers(engine, "SELECT count(*) FROM record") > 40, 180, "reading begins")
     product.kill(first)
     redis.Redis.from_url(redis_url).flushdb()
-    until(lambda: numbers(engine, "SELECT count(*) FROM ledger WHERE state <> 'intended'") > 10, 60, "writing begins")
+    until(lambda: numbers(engine, "SELECT count(*) FROM ledger WHERE state <> 'intended'") > 10, 180, "writing begins")
     product.kill(scorer)
     redis.Redis.from_url(redis_url).flushdb()
     act(practice, engine, "hubspot", "content_download", 5)
@@ -57,7 +65,7 @@ def test_killed_workers_and_a_flushed_redis_lose_nothing(
     for crm in WRITES:
         practice.clear_faults(crm)
     changed = datetime.now(UTC) + timedelta(seconds=2)
-    until(lambda: settled(engine, changed), 90, "everything read, scored and verified")
+    until(lambda: settled(engine, changed), 240, "everything read, scored and verified")
     assert numbers(engine, "SELECT count(*) FROM ledger WHERE state IN ('refused', 'drifted', 'parked')") == 0
     assert numbers(engine, "SELECT count(*) FROM ledger WHERE state = 'verified'") > 100
 
@@ -65,12 +73,12 @@ def test_killed_workers_and_a_flushed_redis_lose_nothing(
         product.kill(process)
     held = (datetime.now(UTC) + timedelta(hours=25)).isoformat()
     run = product.run("sync", "--once", LEADGAUGE_CLOCK=held)
-    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.code == 0, run.said
     assert numbers(engine, f"SELECT count(*) FROM score WHERE as_of < '{held}'") == 0, "everybody is as of then"
 
     read_from_nothing(product, empty_database_url, held)
     assert_nothing_to_write(empty_database_url)
-    engine.dispose()
+    assert_stages_are_the_fold(engine)
     for crm in WRITES:
         for write in practice.get(crm, "writes?after=0"):
             before, after = (_ours(write[side]) for side in ("before", "after"))

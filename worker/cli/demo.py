@@ -15,16 +15,20 @@ import yaml
 from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from sqlalchemy import Connection
 
 from connectors.records import RecordRef, ScoreField, Value
 from worker import embedded
 from worker.bootstrap import Process
 from worker.cli.practice import Practice
+from worker.cli.revisions import author
 from worker.cli.run import ROLES, Group, prepare
 from worker.cli.screen import Exit, err, error, out, span, table
 from worker.settings import DEMO_FILE, load
 from worker.store import demo as watch
-from worker.store import ledger, scores
+from worker.store import ledger, models, scores, training
+from worker.store.training import Cause, Kind, RequestState
+from worker.training.promotion import Figures
 
 HOME = DEMO_FILE.parent
 FIRST_PASS_WITHIN = timedelta(minutes=10)
@@ -176,12 +180,15 @@ def _live(process: Process, practice: Practice, group: Group) -> None:
             chosen = watch.movable(connection, process.settings.goal, source)
         if chosen is not None:
             _time_one(process, practice, group, RecordRef(source, chosen.object, chosen.key), chosen.email)
+    request = _ask_for_a_model(process)
     out.print("The practice world goes on. Ctrl-C stops everything; the data stay for the next demo.")
     seen = process.now()
 
     def tick() -> bool:
-        nonlocal seen
+        nonlocal seen, request
         with process.engine.connect() as connection:
+            if request is not None and _told_of_model(connection, process.settings.goal, request):
+                request = None
             for row in watch.verified_since(connection, seen):
                 seen = row.closed_at
                 record = f"{row.source}/{row.object}/{row.key}"
@@ -190,6 +197,39 @@ def _live(process: Process, practice: Practice, group: Group) -> None:
         return True
 
     group.wait(tick)
+
+
+def _ask_for_a_model(process: Process) -> int | None:
+    """The trainer makes one while the world goes on; None where an earlier demo had it made."""
+    goal = process.settings.goal
+    with process.engine.begin() as connection:
+        if models.listing(connection, goal):
+            return None
+        request, _ = training.ask(connection, goal, Kind.TRAIN, Cause.CLI, author(), process.now())
+    out.print("The trainer makes a model of who buys; rules score until somebody promotes it.")
+    return request
+
+
+def _told_of_model(connection: Connection, goal: str, request: int) -> bool:
+    """Whether the training has ended; says what came of it."""
+    ended = training.get(connection, request)
+    if ended is None or ended.state in (RequestState.WAITING, RequestState.RUNNING):
+        return False
+    if ended.problem is not None:
+        error(ended.problem)
+    for number in (ended.result or {}).get("models", ()):
+        model = models.get(connection, goal, number)
+        assert model is not None, "it was registered with the end of the request"
+        data, figures = model.manifest["data"], Figures.read(model.manifest["figures"]["model"])
+        how = f"AUC {figures.auc:.3f} on people held out" if figures else "no signal"
+        out.print(
+            f"[bold]Model {number}[/] from {data['rows']:,} snapshots of {data['people']:,} people, "
+            f"{data['conversions']:,} of whom bought: {how}. `leadgauge model show {number}` tells what it is made of, "
+            f"`leadgauge model compare {number}` who would change bucket, and what speaks against a promotion."
+        )
+    if little := (ended.result or {}).get("rules_only"):
+        out.print(little)
+    return True
 
 
 def _time_one(process: Process, practice: Practice, group: Group, ref: RecordRef, email: str) -> None:

@@ -124,22 +124,26 @@ def _write(to: Path, page: str) -> None:
 
 
 def _show(report: Report, columns: Sequence[Column], to: Path | None) -> None:
-    from worker.training.report import OURS, headline, summary
+    from worker.training.findings import compared, headline, sentences, summary
 
+    about = report.about
     out.print(f"[bold]{escape(headline(report))}[/]\n")
-    for name, text in report.subject.items():
+    for question, answer in sentences(report):
+        out.print(f"[dim]{escape(question)}[/] {escape(answer)}")
+    out.print()
+    for name, text in {**about.subject, "Model": about.choice}.items():
         out.print(f"[dim]{name:9}[/] {escape(text)}")
-    out.print(f"[dim]{'Model':9}[/] {escape(report.choice)}\n")
-    for text in report.notes:
+    out.print()
+    for text in about.notes:
         note(text)
     table("Figures on rows not seen", ("", "", "meaning"), summary(report.figures), text=[2])
     table(
         "Against what it must beat",
         ("", "AUC", "best 20 %", "log-loss", "ECE"),
-        ((name, *_compared(its)) for name, its in {OURS: report.figures, **report.rivals}.items()),
+        ((name, *_compared(its)) for name, its in compared(report).items()),
         right=[1, 2, 3, 4],
     )
-    blamed = [verdict for verdict in report.verdicts if not verdict.kept or verdict.override]
+    blamed = [verdict for verdict in about.verdicts if not verdict.kept or verdict.override]
     if blamed:
         table(
             "Suspicious columns",

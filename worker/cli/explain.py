@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +17,10 @@ from worker.settings import ConfigurationError, load
 from worker.store import ledger, people, scores
 from worker.store.people import Scale
 
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_LEAST_TOLD = 0.5
+"""Moves of fewer points are told together."""
+
 
 def add_to(app: typer.Typer) -> None:
     app.command()(explain)
@@ -21,16 +28,25 @@ def add_to(app: typer.Typer) -> None:
 
 def explain(
     record: Annotated[str, typer.Argument(help="SOURCE/OBJECT/ID as in salesforce/Lead/00Q..., an id, or an e-mail.")],
+    goal: Annotated[str | None, typer.Option("--goal", help="One of `goals`; the primary one if left out.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", help="Also why it changed: over the last 7d, 12h or 2w, or since a day as 2025-05-31."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Why a person has the score that they have, recomputed as of the instant it was made."""
+    span = _span(since) if since is not None else None
     process = Process(load())
     process.check_schema()
+    name, _ = process.settings.goal_named(goal)
     with process.engine.connect() as connection:
         found = people.lookup(connection, record)
         if not found:
             raise ConfigurationError(f"no record is known as {record!r}; write SOURCE/OBJECT/ID, an id, or an e-mail")
-        reports = [_report(process, connection, person) for person in found]
+        reports = [_report(process, connection, person, name) for person in found]
+        if span is not None:
+            reports = [report | {"change": _change(process, connection, report, span)} for report in reports]
     process.close()
     if as_json:
         emit(reports)
@@ -39,17 +55,19 @@ def explain(
         _show(report)
 
 
-def _report(process: Process, connection: Connection, person: int) -> dict[str, Any]:
-    goal = process.settings.goal
+def _report(process: Process, connection: Connection, person: int, goal: str) -> dict[str, Any]:
     standing = scores.load(connection, goal, [person]).get(person)
+    others = {name: scores.load(connection, name, [person]).get(person) for name in process.settings.goal_names}
     return {
         "person": person,
+        "goal": goal,
         "records": [
             dict(row._mapping) | {"page": _page(process, row.source, row.object, row.key)}
             for row in people.records_of(connection, person)
         ],
         "standing": asdict(standing) if standing else None,
-        "reasons": _reasons(process, standing) if standing else [],
+        "reasons": _reasons(process, goal, standing) if standing else [],
+        "other_goals": {name: asdict(its) for name, its in others.items() if its and name != goal},
         "history": [dict(row._mapping) for row in scores.history(connection, goal, person)],
         "writes": [dict(row._mapping) for row in ledger.of_person(connection, person)],
     }
@@ -61,16 +79,54 @@ def _page(process: Process, source: str, object: str, key: str) -> str | None:
     return process.crm(source).location(RecordRef(source, object, key)) if source in process.sources else None
 
 
-def _reasons(process: Process, standing: scores.Standing) -> list[dict[str, Any]]:
+def _reasons(process: Process, goal: str, standing: scores.Standing) -> list[dict[str, Any]]:
     """Recomputed from the facts known then; the same function gave the score."""
-    from worker.rescoring.basis import judge, read
+    from worker.rescoring.basis import NO_MODEL, NOT_ELIGIBLE, judge, read
     from worker.store import facts
 
-    scale = Scale(process.settings.goal, standing.rules_revision, standing.policy_revision, standing.champions_revision)
-    basis = process.basis_of(scale)
-    known = read(process.arrow, facts.At(standing.as_of, [standing.person_id]), basis)
+    if standing.status in (NO_MODEL, NOT_ELIGIBLE):
+        return []
+    basis = process.basis_of(_scale(goal, asdict(standing)))
+    known = read(process.arrow, facts.At(standing.as_of, [standing.person_id]), basis.features)
     verdict = judge(known, basis).people.get(standing.person_id)
     return [asdict(reason) for reason in verdict.reasons] if verdict else []
+
+
+def _span(since: str) -> timedelta | datetime:
+    """How long back, or since when. Raises `ConfigurationError`."""
+    if match := re.fullmatch(r"(\d{1,4})([hdw])", since.strip()):
+        return int(match[1]) * _UNITS[match[2]]
+    try:
+        instant = datetime.fromisoformat(since.strip())
+    except ValueError:
+        raise ConfigurationError(f"--since {since!r}: write 12h, 7d, 2w, or a day as 2025-05-31") from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _change(
+    process: Process, connection: Connection, report: dict[str, Any], span: timedelta | datetime
+) -> dict[str, Any] | None:
+    """Why the score is another one than that of `span` ago; None for a person who is not scored by anything."""
+    from worker.rescoring.basis import NO_MODEL, NOT_ELIGIBLE
+    from worker.rescoring.changed import changed
+
+    standing, goal = report["standing"], report["goal"]
+    if standing is None or standing["status"] in (NO_MODEL, NOT_ELIGIBLE):
+        return None
+    now: datetime = standing["as_of"]
+    then = now - span if isinstance(span, timedelta) else span
+    if then >= now:
+        raise ConfigurationError(f"--since lies after the last score, which is of {local(now)}; choose an earlier time")
+    held = scores.held_at(connection, goal, report["person"], then)
+    after = process.basis_of(_scale(goal, standing))
+    before = process.basis_of(_scale(goal, held._mapping)) if held else after
+    found = changed(process.arrow, report["person"], then, before, now, after)
+    return {"since": then, "scored_then": held is not None} | (asdict(found) if found else {"change": None})
+
+
+def _scale(goal: str, scored: Mapping[str, Any]) -> Scale:
+    """What a score was made under."""
+    return Scale(goal, scored["rules_revision"], scored["policy_revision"], scored["champions_revision"])
 
 
 def _show(report: dict[str, Any]) -> None:
@@ -78,11 +134,14 @@ def _show(report: dict[str, Any]) -> None:
     if standing is None:
         out.print(f"Person {report['person']} is not scored yet.")
         return
-    shown = "no score" if standing["score"] is None else f"[bold]{standing['score']}[/] {standing['bucket']}"
+    shown = _shown(standing)
+    stage = f", stage {standing['stage']} since {local(standing['stage_since'])}" if standing["stage"] else ""
     out.print(
-        f"Person {report['person']}: {shown}, stage {standing['stage']} since {local(standing['stage_since'])}, "
-        f"as of {local(standing['as_of'])} ({_by(standing)}, policy {standing['policy_revision']})"
+        f"Person {report['person']}: {shown}{stage}, as of {local(standing['as_of'])} "
+        f"({_by(standing)}, policy {standing['policy_revision']})"
     )
+    for goal, other in report["other_goals"].items():
+        out.print(f"For {goal}: {_shown(other)} ({_by(other)}, policy {other['policy_revision']})")
     out.print("[bold]Records[/]")
     for r in report["records"]:
         state = "deleted" if r["deleted_at"] else r["state"]
@@ -98,6 +157,8 @@ def _show(report: dict[str, Any]) -> None:
         )
     else:
         table("Reasons", ("why", "code"), ((r["text"], r["code"]) for r in report["reasons"]))
+    if report.get("change"):
+        _show_change(report["change"])
     table(
         "History",
         ("as of", "score", "bucket", "stage", "by", "policy"),
@@ -117,9 +178,63 @@ def _show(report: dict[str, Any]) -> None:
     )
 
 
+_CAUSES = {
+    "lead": "the lead moved",
+    "time": "time passed",
+    "model": "the model, the rules or the policy moved",
+}
+
+
+def _show_change(told: dict[str, Any]) -> None:
+    """What moved the score: a table a cause, and what happened."""
+    since, change = local(told["since"]), told["change"]
+    if change is None or change["before"] is None or change["after"] is None:
+        was, now = (change["was"], change["now"]) if change else ("nothing", "nothing")
+        out.print(
+            f"[bold]Since {since}[/]: {was.replace('_', ' ')}, then {now.replace('_', ' ')}; no score to set off."
+        )
+        return
+    moved = change["after"] - change["before"]
+    unseen = "" if told["scored_then"] else ", computed now: nothing was scored then"
+    out.print(f"[bold]Since {since}[/]: {change['before']}{unseen}, now {change['after']} ({moved:+d})")
+    rows = []
+    for cause, words in _CAUSES.items():
+        own = [move for move in change["moves"] if move["cause"] == cause]
+        rows.append((f"{sum(move['points'] for move in own):+.1f}", words, ""))
+        told_of = [move for move in own if abs(move["points"]) >= _LEAST_TOLD]
+        rows += [(f"{move['points']:+.1f}", f"  {move['text']}", move["code"]) for move in told_of]
+        if len(told_of) < len(own):
+            rest = sum(move["points"] for move in own if move not in told_of)
+            rows.append((f"{rest:+.1f}", f"  {len(own) - len(told_of)} smaller ones", ""))
+    rows.append((f"{change['rounding']:+.1f}", "rounding to whole points", ""))
+    rows.append((f"= {moved:+d}", "", ""))
+    table("Why it changed", ("points", "why", "code"), rows, right=[0], text=[1])
+    table(
+        "What happened",
+        ("last at", "what"),
+        ((local(event["last_at"]), _event(event)) for event in told["events"]),
+        text=[1],
+    )
+
+
+def _event(event: dict[str, Any]) -> str:
+    what = event["what"].replace("_", " ")
+    if event["value"] is not None:
+        return f"{what}: {event['value'] or 'cleared'}"
+    return f"{what}, {event['count']}x" if event["count"] > 1 else what
+
+
+def _shown(standing: dict[str, Any]) -> str:
+    if standing["score"] is None:
+        return f"no score ({standing['status'].replace('_', ' ')})"
+    return f"[bold]{standing['score']}[/] {standing['bucket']}"
+
+
 def _by(scored: dict[str, Any]) -> str:
     """What gave a score."""
-    return f"rules {scored['rules_revision']}" if scored["model"] is None else f"model {scored['model']}"
+    if scored["model"] is not None:
+        return f"model {scored['model']}"
+    return f"rules {scored['rules_revision']}" if scored["rules_revision"] else "no rules"
 
 
 def _came(write: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from worker.bootstrap import Process
 from worker.cli.revisions import author
 from worker.cli.screen import ago, emit, local, note, out, table
 from worker.settings import ConfigurationError, load
-from worker.store import drifts, models
+from worker.store import drifts, models, reports
 from worker.store.models import Event, Registered
 from worker.training import registry
 from worker.training.promotion import Figures
@@ -67,11 +66,13 @@ def show(
         model = registry.find(connection, name, number)
         events = models.events(connection, name, number)
         check = drifts.newest(connection, name, number)
-        page = models.report(connection, name, number) if report else None
+        page = reports.page(connection, name, number) if report else None
     if report:
         if page is None:
-            raise ConfigurationError(f"model {number} came without a report")
-        _write(report, gzip.decompress(page))
+            raise ConfigurationError(
+                f"model {number} came without a report: it was imported, or too few people were held out to judge it"
+            )
+        _write(report, page.encode())
         note(f"the report is in {report}")
     if as_json:
         emit(
@@ -128,9 +129,12 @@ def compare(number: Number, goal: Goal = None, as_json: AsJson = False) -> None:
             out.print()
     moves = compared.moves
     if moves.people:
+        out.print(
+            f"[bold]{moves.share:.0%} of {moves.people:,} people would change their bucket[/]; scores differ by "
+            f"{compared.mean_change:.1f} on average"
+        )
         table(
-            f"{moves.share:.0%} of {moves.people:,} people would change their bucket; "
-            f"scores differ by {compared.mean_change:.1f} on average",
+            "",
             ("now", "then", "people"),
             ((was, then, f"{n:,}") for (was, then), n in sorted(moves.by_bucket.items(), key=lambda m: -m[1])),
             right=[2],
@@ -184,8 +188,11 @@ def rollback(
     process, name = _open(goal)
     with process.engine.begin() as connection:
         number = registry.rollback(connection, name, segment, author=author(), reason=reason, now=process.now())
+        number = number if number is not None else models.champions(connection, name)[1].get("")
     process.close()
-    out.print(f"{'rules score' if number is None else f'model {number} scores'} again; everybody is scored anew")
+    whom = f" segment {segment}" if segment else ""
+    who = f"model {number} scores" if number is not None else "rules score"
+    out.print(f"{who}{whom} again; everybody is scored anew")
 
 
 @app.command()
@@ -282,9 +289,12 @@ def _show(model: Registered) -> None:
         note(f"today's people are not those it was trained on: {why}")
     if left_out := told.get("left_out"):
         out.print()
+        together: dict[tuple[str, str], list[str]] = {}
+        for verdict in left_out:
+            together.setdefault((verdict["verdict"], verdict["why"]), []).append(verdict["feature"])
         table(
-            "Left out", ("feature", "verdict", "why"), ((v["feature"], v["verdict"], v["why"]) for v in left_out),
-            text=[2],
+            "Left out", ("verdict", "why", "features"),
+            ((verdict, why, ", ".join(names)) for (verdict, why), names in together.items()), text=[1, 2],
         )  # fmt: skip
 
 

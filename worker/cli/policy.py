@@ -2,85 +2,179 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import Connection
 
-from worker.bootstrap import NotReady, Process
+from worker.cli import drafting, whatif
+from worker.cli.drafting import AsJson, Comment, Desk, Goal
 from worker.cli.revisions import author, show_history
-from worker.cli.screen import emit, local, out
+from worker.cli.screen import emit, local, note, out, table
 from worker.lifecycle import policy as policies
+from worker.lifecycle.document import read, write
 from worker.lifecycle.policy import Policy, PolicyError
-from worker.settings import load
-from worker.store import models, revisions
-from worker.store.revisions import Revision
+from worker.store import models, revisions, stages
 from worker.training import registry
 
-app = typer.Typer(help="The thresholds that decide: show, set, history, revert, scale.", no_args_is_help=True)
+app = typer.Typer(
+    help="The thresholds that decide: show, set, draft, diff, capacity, replay, publish, history, revert, scale.",
+    no_args_is_help=True,
+)
 
-AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+whatif.add_to(app)
+
+Assignments = Annotated[
+    list[str], typer.Argument(metavar="SETTING=VALUE", help="As in mql.enter=75; `policy show` lists the settings.")
+]
 
 
 @app.command()
-def show(as_json: AsJson = False) -> None:
+def show(
+    name: Annotated[str | None, typer.Option("--draft", help="This draft instead of what is in force.")] = None,
+    as_yaml: Annotated[bool, typer.Option("--yaml", help="As a file that `policy publish` reads.")] = False,
+    as_json: AsJson = False,
+    goal: Goal = None,
+) -> None:
     """The policy in force."""
-    process = _open()
-    with process.engine.connect() as connection:
-        current = _current(process, connection)
-    if as_json:
-        emit({"revision": current.revision, "author": current.author, "at": current.created_at, "body": current.body})
+    desk = Desk.open(goal)
+    with desk.engine.connect() as connection:
+        current = desk.current(connection)
+        body = desk.draft(connection, name).body if name else current.body
+        policy = policies.parse(body)
+        unheard = stages.unheard(connection, policy)
+    if as_yaml:
+        typer.echo(write(policy), nl=False)
         return
-    out.print(f"Policy {current.revision} of goal {current.goal}, {local(current.created_at)} by {current.author}")
-    policy = policies.parse(current.body)
-    for name in policies.settings(policy):
-        out.print(f"  {name} = {_value(policy, name)}")
+    if as_json:
+        emit({"revision": current.revision, "author": current.author, "at": current.created_at, "body": body})
+        return
+    what = f"Draft {name}" if name else f"Policy {current.revision}"
+    out.print(f"{what} of goal {current.goal}, {local(current.created_at)} by {current.author}")
+    shipped = policies.settings(Policy())
+    for setting, value in policies.settings(policy).items():
+        was = "" if shipped.get(setting) == value else f"   (shipped: {_said(shipped.get(setting))})"
+        out.print(f"  {setting} = {_said(value)}{was}", markup=False, soft_wrap=True)
+    if unheard:
+        note(f"statuses in the CRM that move nobody, as no list under `sales` has them: {', '.join(unheard)}")
 
 
 @app.command("set")
-def set_(
-    assignments: Annotated[
-        list[str],
-        typer.Argument(metavar="SETTING=VALUE", help="As in mql.enter=75; `policy show` lists the settings."),
-    ],
-    comment: Annotated[str, typer.Option("--comment", "-m", help="Why, for the history.")] = "",
-) -> None:
+def set_(assignments: Assignments, comment: Comment = "", goal: Goal = None) -> None:
     """Publish a new revision with some settings changed. Everybody is scored anew under it."""
-    process = _open()
-    with process.engine.begin() as connection:
-        current = _current(process, connection)
-        policy = policies.parse(current.body)
-        for assignment in assignments:
-            policy = policies.change(policy, assignment)
-        if policy == policies.parse(current.body):
+    desk = Desk.open(goal)
+    with desk.engine.begin() as connection:
+        current = desk.current(connection)
+        held = policies.parse(current.body)
+        policy = policies.change(held, *assignments)
+        if policy == held:
             out.print(f"policy {current.revision} says so already")
             return
-        new = _publish(process, connection, policy, current.revision, comment or ", ".join(assignments))
+        new = desk.publish(connection, policy, current.revision, comment or ", ".join(assignments))
     out.print(f"published policy {new.revision}")
 
 
 @app.command()
-def history(as_json: AsJson = False) -> None:
+def draft(
+    assignments: Annotated[
+        list[str] | None, typer.Argument(metavar="SETTING=VALUE", help="As for `set`; left out: the drafts there are.")
+    ] = None,
+    name: drafting.Name = "draft",
+    rebase: Annotated[bool, typer.Option("--rebase", help="Put its changes on the policy now in force.")] = False,
+    discard: Annotated[bool, typer.Option("--discard", help="Throw it away.")] = False,
+    goal: Goal = None,
+) -> None:
+    """Prepare a policy without putting it in force: begin or edit a draft. `policy diff` and `policy replay` show what
+    it would do, `policy publish` puts it in force."""
+    desk = Desk.open(goal)
+    if discard:
+        with desk.engine.begin() as connection:
+            desk.discard(connection, name)
+        out.print(f"discarded draft {name}")
+    elif assignments or rebase:
+        with desk.engine.begin() as connection:
+            edited = desk.edit(connection, name, assignments or [], rebase=rebase)
+        out.print(f"draft {name}, begun from policy {edited.based_on}: `leadgauge policy diff` shows what it changes")
+    else:
+        with desk.engine.connect() as connection:
+            drafts = desk.drafts(connection)
+        table(
+            "Drafts",
+            ("name", "begun from", "edited", "author"),
+            [(d.name, f"policy {d.based_on}", local(d.updated_at), d.author) for d in drafts],
+        )
+
+
+@app.command()
+def diff(
+    revision: Annotated[int | None, typer.Argument(help="A revision to compare with; left out: the draft.")] = None,
+    name: drafting.Name = "draft",
+    as_json: AsJson = False,
+    goal: Goal = None,
+) -> None:
+    """What a draft, or an older revision, says otherwise than the policy in force."""
+    desk = Desk.open(goal)
+    with desk.engine.connect() as connection:
+        current = desk.current(connection)
+        body = desk.draft(connection, name).body if revision is None else desk.revision(connection, revision).body
+    changed = policies.differences(policies.parse(current.body), policies.parse(body))
+    other = f"draft {name}" if revision is None else f"policy {revision}"
+    if as_json:
+        emit({"revision": current.revision, "other": other, "changed": changed})
+        return
+    _show_changes(changed, f"policy {current.revision}", other)
+
+
+@app.command()
+def publish(
+    file: Annotated[Path | None, typer.Argument(help="A YAML file; left out: the draft.")] = None,
+    comment: Comment = "",
+    name: drafting.Name = "draft",
+    goal: Goal = None,
+) -> None:
+    """Put a draft, or what a file says, in force. What a file does not mention stays. Everybody is scored anew."""
+    desk = Desk.open(goal)
+    with desk.engine.begin() as connection:
+        current = desk.current(connection)
+        held = policies.parse(current.body)
+        if file is not None:
+            policy, after = read(drafting.text_of(file), str(file), held), current.revision
+        else:
+            found = desk.draft(connection, name)
+            policy, after = policies.parse(found.body), found.based_on
+            desk.refuse_overtaken(connection, found, current)
+        if policy == held:
+            out.print(f"policy {current.revision} says so already")
+            return
+        new = desk.publish(connection, policy, after, comment or (file.name if file else f"draft {name}"))
+        if file is None:
+            desk.discard(connection, name)
+    out.print(f"published policy {new.revision}")
+    _show_changes(policies.differences(held, policy), f"policy {current.revision}", f"policy {new.revision}")
+
+
+@app.command()
+def history(as_json: AsJson = False, goal: Goal = None) -> None:
     """All revisions, newest first."""
-    process = _open()
-    with process.engine.connect() as connection:
-        show_history("Policy", revisions.history(connection, "policy", process.settings.goal), as_json=as_json)
+    desk = Desk.open(goal)
+    with desk.engine.connect() as connection:
+        show_history("Policy", revisions.history(connection, "policy", desk.goal), as_json=as_json)
 
 
 @app.command()
 def revert(
     revision: Annotated[int, typer.Argument(help="The revision whose settings shall be in force again.")],
+    goal: Goal = None,
 ) -> None:
     """Publish an old revision's settings as a new revision."""
-    process = _open()
-    with process.engine.begin() as connection:
-        current = _current(process, connection)
-        old = revisions.get(connection, "policy", process.settings.goal, revision)
-        if old is None:
-            raise PolicyError(f"there is no policy {revision}; the newest is {current.revision}")
-        policy = policies.parse(old.body)
-        new = _publish(process, connection, policy, current.revision, f"revert to {revision}")
+    desk = Desk.open(goal)
+    with desk.engine.begin() as connection:
+        current = desk.current(connection)
+        policy = policies.parse(desk.revision(connection, revision).body)
+        new = desk.publish(connection, policy, current.revision, f"revert to {revision}")
     out.print(f"published policy {new.revision}, with the settings of {revision}")
 
 
@@ -89,22 +183,22 @@ def scale(
     model: Annotated[
         int | None, typer.Option("--model", help="By this one's odds; left out: by those of the champion.")
     ] = None,
-    publish: Annotated[bool, typer.Option("--publish", help="Put it in force. Everybody is scored anew.")] = False,
+    put: Annotated[bool, typer.Option("--publish", help="Put it in force. Everybody is scored anew.")] = False,
     as_json: AsJson = False,
+    goal: Goal = None,
 ) -> None:
     """Propose the scale on which 50 is the median lead and about one in twenty is hot."""
-    process = _open()
-    goal, now = process.settings.goal, process.now()
-    with process.engine.begin() as connection:
-        number = model if model is not None else models.champions(connection, goal)[1].get("")
+    desk = Desk.open(goal)
+    with desk.engine.begin() as connection:
+        number = model if model is not None else models.champions(connection, desk.goal)[1].get("")
         if number is None:
             raise PolicyError("no model scores, so there are no odds to put on a scale; name one with --model")
-        held = policies.parse(_current(process, connection).body).scale
-        proposed = registry.proposed_scale(connection, goal, number)
+        held = policies.parse(desk.current(connection).body).scale
+        proposed = registry.proposed_scale(connection, desk.goal, number)
         if proposed is None:
             raise PolicyError(f"model {number} tells the leads too little apart for a scale of their odds")
         comment = f"scale of model {number}"
-        published = publish and registry.publish_scale(connection, goal, proposed, author(), comment, now)
+        published = put and registry.publish_scale(connection, desk.goal, proposed, author(), comment, desk.now())
     if as_json:
         emit({"model": number, "held": held.model_dump(), "proposed": asdict(proposed), "published": published or None})
         return
@@ -116,28 +210,25 @@ def scale(
         out.print("--publish puts it in force; every score changes with it, and 70 comes to mean other odds")
 
 
-def _open() -> Process:
-    process = Process(load())
-    process.check_schema()
-    return process
+def _show_changes(changed: Mapping[str, tuple[Any, Any]], one: str, other: str) -> None:
+    if not changed:
+        out.print(f"{other} says the same as {one}")
+        return
+    table(
+        "",
+        ("setting", one, other),
+        [(setting, _said(was), _said(now)) for setting, (was, now) in changed.items()],
+        text=[1, 2],
+    )
 
 
-def _current(process: Process, connection: Connection) -> Revision:
-    current = revisions.current(connection, "policy", process.settings.goal)
-    if current is None:
-        raise NotReady("the database holds no policy yet: run `leadgauge migrate`")
-    return current
-
-
-def _publish(process: Process, connection: Connection, policy: Policy, after: int, comment: str) -> Revision:
-    return revisions.publish(
-        connection, "policy", process.settings.goal, policy.model_dump(mode="json"),
-        after=after, author=author(), comment=comment, now=process.now(),
-    )  # fmt: skip
-
-
-def _value(policy: Policy, name: str) -> Any:
-    value: Any = policy.model_dump(mode="json")
-    for part in name.split("."):
-        value = value[int(part)] if isinstance(value, list) else value[part]
-    return value
+def _said(value: Any) -> str:
+    """A setting as `set` takes it."""
+    match value:
+        case None:
+            return "-"
+        case str():
+            return value
+        case list() if all(isinstance(item, str) for item in value):
+            return ",".join(value)
+    return json.dumps(value)

@@ -32,4 +32,5 @@ def show_history(title: str, history: Sequence[Revision], *, as_json: bool) -> N
         ("revision", "published", "author", "comment"),
         ((r.revision, local(r.created_at), r.author, r.comment) for r in history),
         right=[0],
+        text=[3],
     )

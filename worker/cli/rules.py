@@ -15,6 +15,7 @@ from worker.store import revisions
 
 app = typer.Typer(help="The rule file: check, publish, show, history.", no_args_is_help=True)
 
+Goal = Annotated[str | None, typer.Option("--goal", help="One of `goals`; the primary one if left out.")]
 File = Annotated[Path, typer.Argument(help="The YAML file.")]
 
 
@@ -28,46 +29,52 @@ def check(file: File) -> None:
 
 @app.command()
 def publish(
-    file: File, comment: Annotated[str, typer.Option("--comment", "-m", help="Why, for the history.")] = ""
+    file: File,
+    comment: Annotated[str, typer.Option("--comment", "-m", help="Why, for the history.")] = "",
+    goal: Goal = None,
 ) -> None:
     """Check a rule file and put it in force. Everybody is scored anew under it."""
-    process = Process(load())
-    process.check_schema()
+    process, name = _open(goal)
     text = _text(file)
     process.read_rules(text, str(file))
     with process.engine.begin() as connection:
-        current = revisions.current(connection, "rules", process.settings.goal)
-        if current is None:
-            raise NotReady("the database holds no rules yet: run `leadgauge migrate`")
-        if current.body == text:
+        current = revisions.current(connection, "rules", name)
+        if current is not None and current.body == text:
             out.print(f"rules {current.revision} say so already")
             return
         new = revisions.publish(
-            connection, "rules", process.settings.goal, text,
-            after=current.revision, author=author(), comment=comment or file.name, now=process.now(),
+            connection, "rules", name, text,
+            after=current.revision if current else 0, author=author(), comment=comment or file.name, now=process.now(),
         )  # fmt: skip
-    out.print(f"published rules {new.revision}")
+    out.print(f"published rules {new.revision}{'' if goal is None else f' of goal {name}'}")
 
 
 @app.command()
-def show() -> None:
+def show(goal: Goal = None) -> None:
     """The rules in force, as they were published."""
-    process = Process(load())
-    process.check_schema()
+    process, name = _open(goal)
     with process.engine.connect() as connection:
-        current = revisions.current(connection, "rules", process.settings.goal)
+        current = revisions.current(connection, "rules", name)
     if current is None:
-        raise NotReady("the database holds no rules yet: run `leadgauge migrate`")
+        raise NotReady(
+            "the database holds no rules yet: run `leadgauge migrate`" if name == process.settings.goal
+            else f"goal {name} has no rules: a model scores it, once one is promoted, or rules that you publish"
+        )  # fmt: skip
     typer.echo(current.body, nl=not current.body.endswith("\n"))
 
 
 @app.command()
-def history(as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
+def history(goal: Goal = None, as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False) -> None:
     """All revisions, newest first."""
+    process, name = _open(goal)
+    with process.engine.connect() as connection:
+        show_history("Rules", revisions.history(connection, "rules", name), as_json=as_json)
+
+
+def _open(goal: str | None) -> tuple[Process, str]:
     process = Process(load())
     process.check_schema()
-    with process.engine.connect() as connection:
-        show_history("Rules", revisions.history(connection, "rules", process.settings.goal), as_json=as_json)
+    return process, process.settings.goal_named(goal)[0]
 
 
 def _text(file: Path) -> str:

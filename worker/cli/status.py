@@ -19,8 +19,10 @@ from worker.settings import load
 from worker.store import ledger, people, scores, streams
 from worker.training import health
 
-HEALING = frozenset({"Transient", "QuotaExhausted"})
-"""Problems of streams that nobody has to act on."""
+HEALING = {"Transient": "retrying", "QuotaExhausted": "parked"}
+"""Problems of streams that nobody has to act on, in a word."""
+AT_ONCE = timedelta(seconds=15)
+"""A stream that is due for no longer is not late: it waits for the next plan."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -57,30 +59,28 @@ def _gather(process: Process, connection: Connection) -> dict[str, Any]:
         row["asked_every_seconds"] = asked and asked.total_seconds()
         row["every_seconds"] = paced and round(paced.total_seconds(), 1)
     counted = ledger.counts(connection)
-    failing = [row for row in rows if row["problem"]]
-    problems, waits = (
-        [f"{r['source']}/{r['name']}: {r['problem']}" for r in failing if (r["problem_code"] in HEALING) is heals]
-        for heals in (False, True)
-    )
+    problems, waits = (list(_failing(rows, heals=heals)) for heals in (False, True))
     for source, states in counted.items():
         problems += [
             f"{source}: {states[state]} writes {state}"
             for state in (ledger.State.REFUSED, ledger.State.DRIFTED, ledger.State.PARKED)
             if states.get(state)
         ]
-    trained = health.summary(connection, process.settings.goal, now)
-    problems += trained.problems
+    trained = {goal: health.summary(connection, goal, now) for goal in process.settings.goal_names}
+    problems += [problem for its in trained.values() for problem in its.problems]
     return {
         "now": now,
         "goal": process.settings.goal,
         "streams": rows,
-        "people": people.counts(connection, now),
-        "buckets": _buckets(process, connection),
-        "models": [asdict(model) for model in trained.models],
-        "training": trained.training,
+        "people": people.counts(connection, process.scales(connection), now),
+        "buckets": _buckets(process, connection, process.settings.goal),
+        "further_goals": {goal: _buckets(process, connection, goal) for goal in process.settings.goal_names[1:]},
+        "models": [asdict(model) | {"goal": goal} for goal, its in trained.items() for model in its.models],
+        "training": "; ".join(its.training for its in trained.values() if its.training) or None,
         "ledger": counted,
         "refused": ledger.reasons(connection),
         "quota": dict(_quota(process, connection, counted, now)),
+        "loading": streams.loading(connection, process.sources),
         "loads": [asdict(its) | {"through_at": process.forecast(its)} for its in _loads(process, connection)],
         "redis": redis,
         "problems": problems,
@@ -88,10 +88,22 @@ def _gather(process: Process, connection: Connection) -> dict[str, Any]:
     }
 
 
-def _buckets(process: Process, connection: Connection) -> dict[str, int]:
+def _failing(rows: list[dict[str, Any]], *, heals: bool) -> Iterator[str]:
+    """What is wrong, each once: a secret that is missing stops every stream of its source."""
+    streams_of: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row["problem"] and (row["problem_code"] in HEALING) is heals:
+            streams_of.setdefault((row["source"], row["problem"]), []).append(row["name"])
+    for (source, problem), names in streams_of.items():
+        yield f"{source}/{names[0]}: {problem}" if len(names) == 1 else f"{source}, {len(names)} streams: {problem}"
+
+
+def _buckets(process: Process, connection: Connection, goal: str) -> dict[str, int]:
     """People by bucket, in the order of the policy."""
-    order = [bucket.name for bucket in process.policy(connection).buckets]
-    counted = scores.buckets(connection, process.settings.goal)
+    counted = scores.buckets(connection, goal)
+    if not counted:
+        return {}
+    order = [bucket.name for bucket in process.policy(connection, goal).buckets]
     return dict(sorted(counted.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
 
 
@@ -145,31 +157,45 @@ def _show(report: dict[str, Any], process: Process) -> None:
         ("source", "stream", "complete", "success", "next", "every", "problem"),
         (
             (r["source"], r["name"], _since(r["complete_at"], now), _since(r["succeeded_at"], now),
-             _since(r["due_at"], now), _every(r), r["problem_code"])
+             _next(r, now), _every(r), r["problem_code"] and HEALING.get(r["problem_code"], "failed"))
             for r in report["streams"]
         ),
         text=[6],
     )  # fmt: skip
+    for source, slow in _slower(report["streams"]):
+        asked, paced = (span(timedelta(seconds=slow[0][name])) for name in ("asked_every_seconds", "every_seconds"))
+        note(
+            f"{source} allows too few calls a day to look as often as is asked at {len(slow)} of its streams: at"
+            f" {slow[0]['name']} every {paced} instead of {asked}; a greater `daily_own` gives us more of them"
+        )
     out.print()
     if report["loads"]:
         _show_loads(report["loads"], now)
         out.print()
     counted = report["people"]
-    out.print(f"[bold]People[/]  {counted['people']}, of them {counted['dirty']} waiting to be scored")
-    out.print("         " + ", ".join(f"{name} {n}" for name, n in report["buckets"].items()))
+    once = " once all is read" if report["loading"] else ""
+    out.print(f"[bold]People[/]  {counted['people']}, of them {counted['dirty']} waiting to be scored{once}")
+    if report["buckets"]:
+        out.print("         " + ", ".join(f"{name} {n}" for name, n in report["buckets"].items()))
+    for goal, buckets in report["further_goals"].items():
+        shares = ", ".join(f"{name} {n}" for name, n in buckets.items())
+        out.print(f"         for {goal}: {shares or 'nobody is scored yet'}", markup=False)
     out.print()
     if report["models"] or report["training"]:
         _show_models(report, now)
         out.print()
-    table(
-        "Writes",
-        ("source", "how they stand"),
-        (
-            (source, ", ".join(f"{states[state]} {state}" for state in ledger.State if states.get(state)))
-            for source, states in report["ledger"].items()
-        ),
-        text=[1],
-    )
+    if report["ledger"]:
+        table(
+            "Writes",
+            ("source", "how they stand"),
+            (
+                (source, ", ".join(f"{states[state]} {state}" for state in ledger.State if states.get(state)))
+                for source, states in report["ledger"].items()
+            ),
+            text=[1],
+        )
+    else:
+        out.print("[bold]Writes[/]  none yet")
     for row in report["refused"]:
         said = " ".join(filter(None, (row["code"], row["answer"])))
         note(f"{row['n']} {row['state']} at {row['source']}: {said}")
@@ -185,6 +211,7 @@ def _show_models(report: dict[str, Any], now: datetime) -> None:
     """Which models score and watch, how far the world has moved from them, and what a trainer does."""
     for model in report["models"]:
         whom = f" of {model['segment']}" if model["segment"] else ""
+        whom += f" for {model['goal']}" if model["goal"] != report["goal"] else ""
         checked = f", checked {ago(model['checked_at'], now)}" if model["checked_at"] else ""
         out.print(f"[bold]Model[/]   {model['number']}{whom}, {model['state']}: drift {model['level']}{checked}")
     if report["training"]:
@@ -238,9 +265,24 @@ def _since(then: datetime | None, now: datetime) -> str:
     return ago(then, now).removesuffix(" ago")
 
 
+def _next(row: dict[str, Any], now: datetime) -> str:
+    """When a stream's turn comes, or that it is worked on. Writes are pushed when there are some."""
+    if row["lease_until"] and row["lease_until"] > now:
+        return "running"
+    late = now - row["due_at"]
+    if late <= AT_ONCE:
+        return _since(row["due_at"], now) if late < timedelta(0) else "now"
+    return "" if row["role"] is streams.Role.PUSH else f"{_since(row['due_at'], now)} late"
+
+
 def _every(row: dict[str, Any]) -> str:
-    """How often a stream is looked at; in brackets how often it asks to be, where the calls do not suffice for it."""
-    if row["every_seconds"] is None:
-        return ""
-    asked, paced = (span(timedelta(seconds=row[name])) for name in ("asked_every_seconds", "every_seconds"))
-    return paced if paced == asked else f"{paced} ({asked})"
+    return "" if row["every_seconds"] is None else span(timedelta(seconds=row["every_seconds"]))
+
+
+def _slower(rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """By source, the streams that are looked at less often than they ask to be, the most eager first."""
+    slow: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row["asked_every_seconds"] or 0):
+        if row["every_seconds"] is not None and row["every_seconds"] > row["asked_every_seconds"] * 1.2:
+            slow.setdefault(row["source"], []).append(row)
+    yield from slow.items()

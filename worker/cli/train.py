@@ -78,9 +78,10 @@ def trainer(
     worker = _trainer(process)
     worker.alive()
     while not stop():
-        for name in process.settings.goals or (process.settings.goal,):
-            with process.engine.begin() as connection:
-                ask_for_what_is_due(connection, name, process.policy(connection, name).retraining, process.now())
+        with process.engine.begin() as connection:
+            for scale in process.scales(connection):
+                policy = process.policy(connection, scale.goal)
+                ask_for_what_is_due(connection, scale.goal, policy.retraining, process.now())
         if worker.work(stop=stop) is None:
             worker.alive()
             _sleep(_LOOK_EVERY, stop)
@@ -152,7 +153,8 @@ def _tell(ended: Request, goal: str) -> None:
     for number in result.get("models", ()):
         what = "and scores from now on" if number in result["promoted"] else "as a challenger; it scores in the shadow"
         out.print(f"registered model {number} {what}")
-        out.print(f"`leadgauge model show {number}` has its figures, `leadgauge model promote {number}` lets it score")
+    if result.get("models"):
+        out.print("`leadgauge model show N` tells the figures of one, `leadgauge model promote N` lets it score")
     for number, why in result.get("refused", {}).items():
         note(f"model {number} was not promoted: {why}")
 

@@ -55,6 +55,8 @@ def changed_at(known: pl.LazyFrame, people: pl.DataFrame, catalogue: Catalogue) 
 def _valid(rows: pl.DataFrame) -> pl.DataFrame:
     """At most one row a person. Most people have one row to start with, so only the others are sorted."""
     several = rows.get_column("person_id").is_duplicated()
+    if not several.any():
+        return rows
     once, repeated = rows.filter(~several), rows.filter(several)
     newest_first = ["occurred_at", "known_at", "value"]
     latest = repeated.sort(newest_first, descending=True, nulls_last=True).unique(

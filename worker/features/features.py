@@ -21,6 +21,8 @@ from worker.features.sales import SALES
 from worker.features.timing import TIMING
 
 JUDGED = frozenset(kind.value for kind in bots.JUDGED)
+MACHINES = "bot_acts_filtered"
+"""The feature that says how many acts were left out as a machine's."""
 CUSTOM = "custom_"
 """What the feature of a field of the user's own is called by, before the field's name."""
 

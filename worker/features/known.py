@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import cached_property
 
@@ -33,6 +33,13 @@ class Known:
         self.people = existing(facts)
         self._facts, self._catalogue, self._attributes = facts, catalogue, attributes
         self._bots_count = bots_count
+        self._made: dict[str, pl.DataFrame] = {}
+
+    def once(self, what: str, make: Callable[[Known], pl.DataFrame]) -> pl.DataFrame:
+        """What `make` makes of this, made once however many features are computed from it."""
+        if what not in self._made:
+            self._made[what] = make(self)
+        return self._made[what]
 
     def attribute(self, name: str) -> pl.Series:
         """The value held, typed as the catalogue says; null where it is missing."""

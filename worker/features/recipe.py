@@ -102,7 +102,7 @@ def declared(
         cause=cause or _cause(attributes, kinds),
         unit=unit,
         needs=tuple(str(getattr(need, "value", need)) for need in needs),
-        as_of=as_of or " and ".join(rules) + (_ASSUMED if stable else ""),
+        as_of=as_of or "; ".join(rules) + (_ASSUMED if stable else ""),
         monotone=monotone,
         stable=stable,
     )

@@ -14,14 +14,14 @@ _DEPARTMENT = Phrases([(row["phrase"], row["department"]) for row in read_table(
 
 
 def seniority(titles: pl.Series) -> pl.Series:
-    """One of `SENIORITIES`. A title that names no rank is `staff` if it is in an alphabet that the table knows, and no
-    word for nothing; else null."""
+    """One of `SENIORITIES`. A title that names no rank is `staff` if it is a word in an alphabet that the table knows,
+    and none for nothing; else null."""
 
     def answer(distinct: pl.Series) -> pl.Series:
         text = folded(distinct)
         readable = text.str.contains(r"[\p{Latin}\p{Cyrillic}]{2}") & ~text.str.contains(_NOTHING)
         ranked = _SENIORITY.meanings(text).rename("ranked")
-        return pl.select(pl.when(readable).then(pl.coalesce(ranked, pl.lit("staff")))).to_series()
+        return pl.select(pl.coalesce(ranked, pl.when(readable).then(pl.lit("staff")))).to_series()
 
     return each_once(titles, answer)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
-from connectors.records import ScoreField, Value
+from connectors.records import EACH_GOAL, ScoreField, Value
 from worker.lifecycle.policy import UNSCORED, Policy
 from worker.lifecycle.stage import Position
 
@@ -21,22 +21,28 @@ Plain = Mapping[str, Any]
 def desired(
     score: int | None,
     status: str,
-    position: Position,
+    position: Position | None,
     reasons: str,
     policy: Policy,
     version: str,
     as_of: datetime,
     probability: float | None = None,
+    bucket_before: str | None = None,
+    grade: str | None = None,
+    bant: str | None = None,
 ) -> dict[str, Any]:
-    """What every open record of a person shall hold; None clears a field. `probability` in percent, of a model."""
-    bucket = policy.bucket(score) if score is not None else None
+    """What every open record of a person shall hold; None clears a field. `probability` in percent, of a model;
+    `position`: None for a goal without stages; `bucket_before`: the one that the person was in, for its hysteresis."""
+    bucket = policy.bucket(score, bucket_before) if score is not None else None
     return {
         ScoreField.SCORE.value: score,
         ScoreField.PROBABILITY.value: _plain(probability),
         ScoreField.BUCKET.value: bucket.name if bucket else UNSCORED,
         ScoreField.ACTION.value: bucket.action if bucket else None,
-        ScoreField.STAGE.value: position.stage.value,
-        ScoreField.MQL_DATE.value: _plain(position.mql_at),
+        ScoreField.STAGE.value: position.stage.value if position else None,
+        ScoreField.MQL_DATE.value: _plain(position.mql_at if position else None),
+        ScoreField.GRADE.value: grade,
+        ScoreField.BANT.value: bant,
         ScoreField.REASONS.value: reasons or None,
         ScoreField.STATUS.value: status,
         ScoreField.VERSION.value: version,
@@ -62,7 +68,7 @@ def _plain(value: Value) -> Any:
 def typed(values: Plain) -> dict[ScoreField, Value]:
     """The inverse of `plain`, for a push."""
     return {
-        ScoreField(name): datetime.fromisoformat(value) if name in INSTANTS and value else value
+        (field := ScoreField(name)): datetime.fromisoformat(value) if field.kind in INSTANTS and value else value
         for name, value in values.items()
     }
 
@@ -74,6 +80,21 @@ def differing(wanted: Plain, held: Plain) -> list[str]:
 
 def _filled(value: Any) -> Any:
     return None if value == "" else value
+
+
+def of_goal(values: Plain, goal: str) -> dict[str, Any]:
+    """The contract's values as fields of a goal (empty: the primary one); what only the primary goal has is left out
+    for others."""
+    return {
+        field.of(goal).value: value
+        for name, value in values.items()
+        if (field := ScoreField(name)) in EACH_GOAL or not goal
+    }
+
+
+def part(values: Plain, goal: str) -> dict[str, Any]:
+    """The inverse of `of_goal`: what belongs to one goal, by the contract's names."""
+    return {field.kind.value: value for name, value in values.items() if (field := ScoreField(name)).goal == goal}
 
 
 def limited(values: Plain, mapped: frozenset[ScoreField]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.records import ScoreField
@@ -31,3 +33,20 @@ def cause(wanted: Plain, held: Plain, written_at: datetime | None, policy: Polic
     if written_at is not None and now - written_at >= timedelta(days=policy.materiality.max_age_days):
         return "age"
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """Of one CRM account over some time: how often the score of a record moved, and how many writes that was worth."""
+
+    moved: int
+    made: int
+
+    @property
+    def saved(self) -> int:
+        """Writes not made."""
+        return max(0, self.moved - self.made)
+
+    def calls_saved(self, batch: int) -> int:
+        """API calls at the least, each with `batch` records: had all of them come in full batches."""
+        return math.ceil(self.saved / batch)

@@ -3,98 +3,76 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
 
-Points = Annotated[int, Field(ge=0, le=100)]
+from worker.lifecycle.thresholds import (
+    BUCKETS,
+    UNSCORED,
+    Bucket,
+    Capacity,
+    Grades,
+    Guard,
+    Human,
+    Hybrid,
+    Materiality,
+    Mql,
+    Part,
+    Promotion,
+    Recycling,
+    Retraining,
+    Sales,
+    Scale,
+    Segments,
+)
+
+__all__ = [
+    "UNSCORED", "Bucket", "Capacity", "Guard", "Hybrid", "Materiality", "Mql", "Policy", "PolicyError", "Problem",
+    "Promotion", "Retraining", "Sales", "Scale", "change", "differences", "merged", "parse", "problems", "settings",
+]  # fmt: skip
+
 Reason = Annotated[str, Field(min_length=10, max_length=500)]
-UNSCORED = "unscored"
+Place = tuple[str | int, ...]
+"""Where in a body a setting stands: names, and numbers in lists."""
+
+_FREE = (("segments", "of"), ("overrides",))
+"""Places whose names are the user's own; null takes one out."""
 
 
 class PolicyError(ValueError):
     """The policy is refused. The text names the setting, what is wrong with it, and what is allowed."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Problem(NamedTuple):
+    """What is wrong with a body, and where."""
+
+    place: Place
+    what: str
+
+    def __str__(self) -> str:
+        return f"{dotted(self.place) or 'policy'}: {self.what}"
 
 
-class Bucket(_Part):
-    """Scores from `at_least` up to the next bucket, and what sales does about them."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
-    at_least: Points
-    action: str = Field(max_length=80)
-
-
-class Mql(_Part):
-    """A person becomes marketing qualified at `enter` and stays so until below `leave`."""
-
-    enter: Points = 70
-    leave: Points = 60
-
-    @model_validator(mode="after")
-    def _leave_is_not_above_enter(self) -> Self:
-        if self.leave > self.enter:
-            raise ValueError(f"mql.leave ({self.leave}) must not be above mql.enter ({self.enter})")
-        return self
-
-
-class Materiality(_Part):
-    """A score is written when it moved by `points`, or when the record's last write is `max_age_days` old."""
-
-    points: int = Field(default=3, ge=0, le=100)
-    max_age_days: int = Field(default=30, ge=1, le=3650)
-
-
-class Scale(_Part):
-    """How a model's odds become points: `reference_odds` have 50, and `pdo` points double them (`policy scale`)."""
-
-    pdo: float = Field(default=20.0, ge=2, le=100, allow_inf_nan=False)
-    reference_odds: float = Field(default=0.05, ge=1e-6, le=1e3, allow_inf_nan=False)
-
-
-class Promotion(_Part):
-    """What a challenger must show before it may score people.
-
-    Of leads that were held out: at least `min_conversions` that converted and `min_others` that did not; a calibration
-    error (ECE) at most `calibration_slack` above the champion's. At most `max_moved` of the leads may change their
-    bucket, unless the AUC gains `min_gain`. `automatic`: a challenger that passes replaces its champion by itself; the
-    first model of a goal is always a person's decision.
-    """
-
-    automatic: bool = False
-    min_conversions: int = Field(default=40, ge=1)
-    min_others: int = Field(default=40, ge=1)
-    calibration_slack: float = Field(default=0.01, ge=0, le=1)
-    max_moved: float = Field(default=0.25, ge=0, le=1)
-    min_gain: float = Field(default=0.01, ge=0, le=0.5)
-
-
-class Retraining(_Part):
-    """When a challenger is trained unasked: every so many days (0: never), and when the champion's drift alerts."""
-
-    every_days: int = Field(default=91, ge=0, le=3650)
-    on_drift: bool = True
-
-
-BUCKETS = (
-    Bucket(name="hot", at_least=90, action="Call immediately"),
-    Bucket(name="warm", at_least=70, action="Call this week"),
-    Bucket(name="nurture", at_least=50, action="E-mail cadence"),
-    Bucket(name="cold", at_least=0, action="Marketing content only"),
-)
-
-
-class Policy(_Part):
+class Policy(Part):
     """One revision's body."""
 
     mql: Mql = Mql()
+    sales: Sales = Sales()
+    recycling: Recycling = Recycling()
+    human: Human = Human()
     buckets: tuple[Bucket, ...] = BUCKETS
+    bucket_hysteresis: int = Field(default=5, ge=0, le=50)
+    """A person falls out of a bucket when the score is so many points below where it begins."""
     materiality: Materiality = Materiality()
     scale: Scale = Scale()
+    hybrid: Hybrid = Hybrid()
+    grades: Grades = Grades()
+    capacity: Capacity = Capacity()
+    guard: Guard = Guard()
+    segments: Segments = Segments()
     promotion: Promotion = Promotion()
     retraining: Retraining = Retraining()
     overrides: Mapping[str, Reason] = Field(default_factory=dict)
@@ -114,54 +92,164 @@ class Policy(_Part):
             raise ValueError("the last bucket must start at 0, so that every score has one")
         return buckets
 
-    def bucket(self, score: int) -> Bucket:
-        return next(bucket for bucket in self.buckets if score >= bucket.at_least)
+    def bucket(self, score: int, previous: str | None = None) -> Bucket:
+        """The bucket of a score; with the name of the `previous` one, the bucket that a person is in who was there.
+
+        Upwards a bucket begins where it says. Downwards a person stays until `bucket_hysteresis` points below that, at
+        every line that the score falls through, so that noise of so many points around a line moves nobody twice.
+        """
+        names = [bucket.name for bucket in self.buckets]
+        held = names.index(previous) if previous in names else len(names)
+        return next(
+            bucket
+            for number, bucket in enumerate(self.buckets)
+            if score >= bucket.at_least - (self.bucket_hysteresis if number >= held else 0)
+        )
+
+    def of(self, segment: str | None) -> Policy:
+        """What holds for the people of a segment: the policy with the settings of their own."""
+        return self._by_segment.get(segment, self) if segment is not None else self
+
+    @property
+    def required(self) -> frozenset[str]:
+        """The attributes that anybody's gate asks for."""
+        return frozenset(name for its in (self, *self._by_segment.values()) for name in its.mql.required)
+
+    @cached_property
+    def _by_segment(self) -> Mapping[str, Policy]:
+        return {name: Policy.model_validate(own) for name, own in _segments(self.model_dump(mode="json"))}
 
 
 def parse(body: Mapping[str, Any]) -> Policy:
     """Validate a stored or edited body. Raises `PolicyError`."""
+    if wrong := problems(body):
+        raise PolicyError("\n".join(map(str, wrong)))
+    return Policy.model_validate(body)
+
+
+def problems(body: Mapping[str, Any]) -> Sequence[Problem]:
+    """All that is wrong with a body, the settings of segments included; nothing where it can be published."""
+    if wrong := _problems(body):
+        return wrong
+    whole = Policy.model_validate(body).model_dump(mode="json")
+    return [
+        Problem(("segments", "of", name, *problem.place), problem.what)
+        for name, own in _segments(whole)
+        for problem in _problems(own)
+    ]
+
+
+def _problems(body: Mapping[str, Any]) -> list[Problem]:
     try:
-        return Policy.model_validate(body)
+        Policy.model_validate(body)
     except ValidationError as problem:
-        lines = []
-        for error in problem.errors(include_url=False):
-            place = ".".join(map(str, error["loc"]))
-            got = f" (got {json.dumps(error['input'], default=str)})" if place and error["type"] != "missing" else ""
-            lines.append(f"{place or 'policy'}: {error['msg'].removeprefix('Value error, ')}{got}")
-        raise PolicyError("\n".join(lines)) from None
+        return [_problem(error) for error in problem.errors(include_url=False)]
+    return []
 
 
-def change(policy: Policy, assignment: str) -> Policy:
-    """The policy with one setting changed, as in `mql.enter=70`, `buckets.0.at_least=85`. Raises `PolicyError`."""
-    path, equals, raw = assignment.partition("=")
-    if not equals or not path.strip():
-        raise PolicyError(f"{assignment!r}: write SETTING=VALUE, as in mql.enter=70")
-    try:
-        value = json.loads(raw)
-    except ValueError:
-        value = raw.strip()
+def _problem(error: Mapping[str, Any]) -> Problem:
+    place, what = tuple(error["loc"]), error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        model: Any = Policy
+        for name in place[:-1]:
+            field = getattr(model, "model_fields", {}).get(name)
+            model = field.annotation if field else None
+        what = "no such setting; there are " + ", ".join(model.model_fields) if model else "no such setting"
+    given = error["input"]
+    got = not isinstance(given, Mapping | Part) and place and error["type"] != "missing"
+    return Problem(place, what + (f" (got {json.dumps(given, default=str)})" if got else ""))
+
+
+def _segments(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """For each segment the body that holds for its people."""
+    for name, own in body["segments"]["of"].items():
+        yield name, merged({**body, "segments": {}}, own)
+
+
+def merged(body: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """`body` with what `own` says otherwise, mapping by mapping. Lists are replaced whole; null in a place for names of
+    the user's own takes the name out."""
+    return _merged(body, own, ())
+
+
+def _merged(body: Mapping[str, Any], own: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    result = dict(body)
+    for name, value in own.items():
+        here, held = (*place, name), result.get(name)
+        if value is None and place in _FREE:
+            result.pop(name, None)
+        elif isinstance(value, Mapping) and isinstance(held, Mapping):
+            result[name] = _merged(held, value, here)
+        else:
+            result[name] = value
+    return result
+
+
+def change(policy: Policy, *assignments: str) -> Policy:
+    """The policy with some settings changed, as in `mql.enter=70`, `buckets.0.at_least=85`,
+    `mql.required=company,title`, `segments.of.Germany.mql.enter=75`. Only the outcome must be valid. Raises
+    `PolicyError`."""
     body = policy.model_dump(mode="json")
-    *parents, last = path.strip().split(".")
-    place: Any = body
-    try:
-        for name in parents:
-            place = place[int(name)] if isinstance(place, list) else place[name]
-        key: Any = int(last) if isinstance(place, list) else last
-        place[key]  # an unknown setting is refused here, with what there is
-        place[key] = value
-    except (KeyError, IndexError, ValueError, TypeError):
-        raise PolicyError(f"{path.strip()}: no such setting; there are {', '.join(settings(policy))}") from None
+    for assignment in assignments:
+        path, equals, raw = assignment.partition("=")
+        if not equals or not path.strip():
+            raise PolicyError(f"{assignment!r}: write SETTING=VALUE, as in mql.enter=70")
+        names = path.strip().split(".")
+        if any(tuple(names[: len(free)]) == free and len(names) > len(free) for free in _FREE):
+            own: Any = _read(raw, None)
+            for name in reversed(names):
+                own = {name: own}
+            body = merged(body, own)
+        elif not _assign(body, names, raw):
+            raise PolicyError(f"{path.strip()}: no such setting; there are {', '.join(settings(policy))}")
     return parse(body)
 
 
-def settings(policy: Policy) -> tuple[str, ...]:
-    """The dotted names of all settings."""
+def _assign(body: dict[str, Any], names: Sequence[str], raw: str) -> bool:
+    """Set what the names lead to; False where there is no such setting."""
+    place: Any = body
+    try:
+        for name in names[:-1]:
+            place = place[int(name)] if isinstance(place, list) else place[name]
+        key: Any = int(names[-1]) if isinstance(place, list) else names[-1]
+        place[key] = _read(raw, place[key])
+    except (KeyError, IndexError, ValueError, TypeError):
+        return False
+    return True
 
-    def walk(prefix: str, value: Any) -> list[str]:
-        if isinstance(value, dict):
-            return [name for key, inner in value.items() for name in walk(f"{prefix}{key}.", inner)]
-        if isinstance(value, list):
-            return [name for i, inner in enumerate(value) for name in walk(f"{prefix}{i}.", inner)]
-        return [prefix.removesuffix(".")]
 
-    return tuple(walk("", policy.model_dump(mode="json")))
+def _read(raw: str, held: Any) -> Any:
+    """JSON, or plain text; where a list of words is held, words with commas between them."""
+    try:
+        return json.loads(raw)
+    except ValueError:
+        text = raw.strip()
+    if isinstance(held, list) and not any(isinstance(item, dict) for item in held):
+        return [word.strip() for word in text.split(",") if word.strip()]
+    return text
+
+
+def settings(policy: Policy) -> Mapping[str, Any]:
+    """All settings by dotted name. A list of words is one setting; a list of parts has one for each."""
+    return dict(_settings((), policy.model_dump(mode="json")))
+
+
+def _settings(place: Place, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _settings((*place, name), inner)
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for number, inner in enumerate(value):
+            yield from _settings((*place, number), inner)
+    else:
+        yield dotted(place), value
+
+
+def differences(before: Policy, after: Policy) -> Mapping[str, tuple[Any, Any]]:
+    """Setting -> what it was and what it is now, where that differs; None where there is no such setting."""
+    old, new = settings(before), settings(after)
+    return {name: (old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)}
+
+
+def dotted(place: Place) -> str:
+    return ".".join(map(str, place))

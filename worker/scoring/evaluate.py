@@ -9,28 +9,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 
+import numpy as np
 import polars as pl
 
-from worker.features.facts import INSTANT
 from worker.features.frame import FeatureFrame
 from worker.scoring.conditions import All, AnyOf, Condition, Did, Not, Selector, Test, holds
-from worker.scoring.rules import BASE, CLIP, EXCLUDED, GUARDRAIL, Rule, Ruleset
+from worker.scoring.rules import BASE, CLIP, GUARDRAIL, HANDOVER, Rule, Ruleset
+from worker.scoring.sheet import Floats, Line, Sheet, exact
 from worker.scoring.tally import found, tally
 
 _STEPS = 2.0**30
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """`people`: person_id, raw f64 (the score before rounding, 0 to 100), excluded (the guardrail's id, or null).
+class Opinion:
+    """What a model says of the people of a frame, in their order: `raw` on the scale before its ends, f64 (people,);
+    `lines`, and what each adds to it, f64 (people, lines); what they do not add up to is where the model starts from.
+    `weight`: how much the model counts against the rules, over 0 and at most 1."""
 
-    `lines`: person_id, code, group (both Enum, in the order of application), points f64, count i32, last_at; by
-    person_id and code. The points of a person who is not excluded add up to `raw` exactly. An excluded person has one
-    line, of 0 points, in the group `excluded`.
-    """
-
-    people: pl.DataFrame
-    lines: pl.DataFrame
+    lines: tuple[Line, ...]
+    points: Floats
+    raw: Floats
+    weight: float = 1.0
 
 
 class _Book:
@@ -38,53 +38,103 @@ class _Book:
 
     def __init__(self, people: pl.DataFrame) -> None:
         self.people = people.with_columns(raw=pl.lit(0.0))
-        self.lines: list[tuple[str, str, str | None]] = []  # code, group, the tally behind it
+        self.lines: list[Line] = []
 
-    def add(self, code: str, group: str, points: pl.Expr, counted: str | None = None) -> str:
+    def add(self, line: Line, points: pl.Expr) -> str:
         """Add a line and return its column. `points` may use every column there is; adding 0.0 makes -0.0 plain 0."""
         column = f"points:{len(self.lines)}"
-        self.lines.append((code, group, counted))
+        self.lines.append(line)
         self.people = self.people.with_columns((points + 0.0).alias(column))
         self.people = self.people.with_columns(raw=pl.col("raw") + pl.col(column))
         return column
 
     def columns(self, group: str) -> list[str]:
-        return [f"points:{i}" for i, (_, of, _) in enumerate(self.lines) if of == group]
+        return [f"points:{place}" for place, line in enumerate(self.lines) if line.group == group]
+
+    @property
+    def points(self) -> Floats:
+        """f64 (people, lines)."""
+        columns = self.people.select(f"points:{place}" for place in range(len(self.lines)))
+        return columns.to_numpy() if self.lines else np.zeros((self.people.height, 0))
 
 
-def evaluate(frame: FeatureFrame, ruleset: Ruleset, start: pl.DataFrame | None = None) -> Evaluation:
+def evaluate(frame: FeatureFrame, ruleset: Ruleset, opinion: Opinion | None = None) -> Sheet:
     """Deterministic to the byte: the order of rows in `frame` changes nothing.
 
-    `start` (person_id, start f64) is where each person starts from in place of the ruleset's base: what a model gave.
+    With an opinion of weight w, each point rule gives 1 - w of its points and each line of the model w of its own. The
+    base stays that of the rules, and the line `handover` is what the start moves by. A model that counts fully has no
+    rules beside it, and the base is its own. Guardrails always hold, over rules and models.
     """
+    alone = opinion is not None and opinion.weight >= 1
+    ruleset = ruleset.guards if alone else ruleset
     asked = {selector: f"did:{i}" for i, selector in enumerate(ruleset.asked)}
     people = _with_tallies(frame, ruleset, asked)
-    if start is not None:
-        start = start.select("person_id", pl.col("start").alias("points:start"))
-        people = people.join(start, on="person_id", how="left", maintain_order="left")
+    if opinion is not None and alone:
+        lines, points, raw = _by_model(opinion)
+    else:
+        before = _by_rules(people, ruleset, asked)
+        lines, points, raw = tuple(before.lines), before.points, before.people.get_column("raw").to_numpy()
+        if opinion is not None:
+            lines, points, raw = _mixed(lines, points, opinion)
+    # A score that is no number has no place in what follows; its person's lines will not add up.
+    after = _held(people.with_columns(raw=pl.Series(np.nan_to_num(raw))), ruleset, asked)
+    excluding = [guard for guard in ruleset.guardrails if guard.exclude is not None]
+    reasons = [pl.when(_expression(guard.when, asked)).then(pl.lit(guard.id)) for guard in excluding]
+    told = after.people.with_columns(excluded=pl.coalesce([*reasons, pl.lit(None, pl.String)]))
+    excluded = told.get_column("excluded")
+    points = np.concatenate([points, after.points], axis=1)
+    points[excluded.is_not_null().to_numpy()] = 0.0
+    raw = np.where(np.isfinite(raw), after.people.get_column("raw").to_numpy(), np.nan)
+    raw[excluded.is_not_null().to_numpy()] = 0.0
+    return Sheet((*lines, *after.lines), points, raw, excluded, tuple(guard.id for guard in excluding), people)
+
+
+def _by_rules(people: pl.DataFrame, ruleset: Ruleset, asked: Mapping[Selector, str]) -> _Book:
     book = _Book(people)
-    book.add(BASE, BASE, pl.lit(ruleset.base) if start is None else pl.col("points:start"))
+    book.add(Line(BASE, BASE), pl.lit(ruleset.base))
     for rule in ruleset.rules:
         _add_rule(book, rule, asked)
     for group in ruleset.groups.values():
         if columns := book.columns(group.name):
             held = pl.sum_horizontal(columns)
-            book.add(f"group_cap:{group.name}", group.name, held.clip(group.least, group.most) - held)
+            book.add(Line(f"group_cap:{group.name}", group.name), held.clip(group.least, group.most) - held)
+    return book
+
+
+def _by_model(opinion: Opinion) -> tuple[tuple[Line, ...], Floats, Floats]:
+    points, raw = exact(opinion.points), exact(opinion.raw)
+    start = raw - points.sum(axis=1)
+    return (Line(BASE, BASE), *opinion.lines), np.column_stack([start, points]), raw
+
+
+def _mixed(lines: tuple[Line, ...], given: Floats, opinion: Opinion) -> tuple[tuple[Line, ...], Floats, Floats]:
+    """The first of `lines` is the base of the rules."""
+    share = opinion.weight
+    rules, points = exact((1 - share) * given), exact(share * opinion.points)
+    total = exact(share * opinion.raw)
+    start = total - points.sum(axis=1)
+    moved = rules[:, 0] + start - given[:, 0]
+    raw = rules.sum(axis=1) + total
+    kept = np.column_stack([given[:, 0], rules[:, 1:], moved, points])
+    return (*lines, Line(HANDOVER, HANDOVER), *opinion.lines), kept, raw
+
+
+def _held(people: pl.DataFrame, ruleset: Ruleset, asked: Mapping[Selector, str]) -> _Book:
+    """The ends of the scale and the guardrails, over what stands in `raw`."""
+    book = _Book(people)
+    book.people = people
     raw = pl.col("raw")
-    book.add(CLIP, CLIP, raw.clip(0, 100) - raw)
+    book.add(Line(CLIP, CLIP), raw.clip(0, 100) - raw)
     for guard in sorted(ruleset.guardrails, key=lambda guard: -(guard.floor or 0)):
         if guard.floor is not None:
             lift = pl.when(_expression(guard.when, asked)).then((guard.floor - raw).clip(lower_bound=0))
-            book.add(guard.id, GUARDRAIL, lift.otherwise(0.0))
+            book.add(Line(guard.id, GUARDRAIL), lift.otherwise(0.0))
     # After the floors, so that where both hold the cap wins; the tightest comes first and leaves the others nothing.
     for guard in sorted(ruleset.guardrails, key=lambda guard: guard.cap or 0):
         if guard.cap is not None:
             drop = pl.when(_expression(guard.when, asked)).then((guard.cap - raw).clip(upper_bound=0))
-            book.add(guard.id, GUARDRAIL, drop.otherwise(0.0))
-    excluding = [guard for guard in ruleset.guardrails if guard.exclude is not None]
-    reasons = [pl.when(_expression(guard.when, asked)).then(pl.lit(guard.id)) for guard in excluding]
-    people = book.people.with_columns(excluded=pl.coalesce([*reasons, pl.lit(None, pl.String)]))
-    return Evaluation(people.select("person_id", "raw", "excluded"), _long(people, book, [g.id for g in excluding]))
+            book.add(Line(guard.id, GUARDRAIL), drop.otherwise(0.0))
+    return book
 
 
 def _with_tallies(frame: FeatureFrame, ruleset: Ruleset, asked: Mapping[Selector, str]) -> pl.DataFrame:
@@ -106,16 +156,15 @@ def _with_tallies(frame: FeatureFrame, ruleset: Ruleset, asked: Mapping[Selector
 
 
 def _add_rule(book: _Book, rule: Rule, asked: Mapping[Selector, str]) -> None:
-    counted = None if rule.each is None else rule.id
     points = pl.lit(rule.points) if rule.each is None else rule.points * pl.col(f"weight:{rule.id}")
     if rule.each is not None and rule.each.half_life is not None:
         points = (points * _STEPS).round() / _STEPS
     if rule.when is not None:
         points = pl.when(_expression(rule.when, asked)).then(points).otherwise(0.0)
-    given = pl.col(book.add(rule.id, rule.group, points, counted))
+    given = pl.col(book.add(Line(rule.id, rule.group, None if rule.each is None else rule.id), points))
     if rule.max_points is not None:
         limited = given.clip(-rule.max_points, rule.max_points)
-        book.add(f"rule_cap:{rule.id}", rule.group, limited - given)
+        book.add(Line(f"rule_cap:{rule.id}", rule.group), limited - given)
 
 
 def _expression(condition: Condition, asked: Mapping[Selector, str]) -> pl.Expr:
@@ -130,33 +179,3 @@ def _expression(condition: Condition, asked: Mapping[Selector, str]) -> pl.Expr:
             return reduce(pl.Expr.and_, [_expression(part, asked) for part in parts])
         case AnyOf(parts):
             return reduce(pl.Expr.or_, [_expression(part, asked) for part in parts])
-
-
-def _long(people: pl.DataFrame, book: _Book, excluding: list[str]) -> pl.DataFrame:
-    """One row a person and line that moved the score."""
-    codes = pl.Enum([*(code for code, _, _ in book.lines), *excluding])
-    groups = pl.Enum(list(dict.fromkeys([*(group for _, group, _ in book.lines), EXCLUDED])))
-    nothing = pl.lit(None, pl.Int64)
-    parts = []
-    for i, (code, group, counted) in enumerate(book.lines):
-        line = people.select(
-            "person_id",
-            code=pl.lit(code, codes),
-            group=pl.lit(group, groups),
-            points=pl.when(pl.col("excluded").is_null()).then(f"points:{i}").otherwise(0.0),
-            count=(pl.col(f"found:{counted}") if counted else nothing).cast(pl.Int32),
-            last_at=((pl.col(f"last:{counted}") if counted else nothing) * 1_000_000).cast(INSTANT),
-        )
-        parts.append(line.filter(pl.col("points") != 0))
-    parts.append(
-        people.filter(pl.col("excluded").is_not_null()).select(
-            "person_id",
-            code=pl.col("excluded").cast(codes),
-            group=pl.lit(EXCLUDED, groups),
-            points=pl.lit(0.0),
-            count=nothing.cast(pl.Int32),
-            last_at=nothing.cast(INSTANT),
-        )
-    )
-    # The parts come in the order of application, and a stable sort keeps it.
-    return pl.concat(parts).sort("person_id", maintain_order=True)

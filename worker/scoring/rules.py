@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.resources import files
 from string import Formatter
@@ -25,8 +25,8 @@ LONGEST_SAY = 80
 MOST_BLANKS = 3
 
 _ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
-BASE, CLIP, GUARDRAIL, EXCLUDED = "base", "clip", "guardrail", "excluded"
-"""The groups of lines that no group of the file gives. The first two are codes as well."""
+BASE, HANDOVER, CLIP, GUARDRAIL, EXCLUDED = "base", "handover", "clip", "guardrail", "excluded"
+"""The groups of lines that no group of the file gives. The first three are codes as well."""
 _STEPS = 2**30
 
 
@@ -95,6 +95,11 @@ class Ruleset:
     guardrails: tuple[Guardrail, ...]
 
     @property
+    def guards(self) -> Ruleset:
+        """The guardrails alone: what holds where a model scores."""
+        return replace(self, rules=(), groups={})
+
+    @property
     def spoken(self) -> frozenset[str]:
         """The attributes that sentences name."""
         says = [*(rule.say for rule in self.rules), *(guard.say for guard in self.guardrails)]
@@ -136,10 +141,10 @@ def _read(document: Document, text: str, catalogue: Catalogue) -> Ruleset:
     base = document.attempt(document.number, fields["base"], "base", 0, 100)
     groups = {}
     for key, value in document.entries(fields["groups"], "groups"):
-        name = document.attempt(_read_id, document, key, "a group", (BASE, CLIP, GUARDRAIL, EXCLUDED))
+        name = document.attempt(_read_id, document, key, "a group", (BASE, HANDOVER, CLIP, GUARDRAIL, EXCLUDED))
         if name and (group := document.attempt(_read_group, document, value, name)):
             groups[name] = group
-    taken: list[str] = [BASE, CLIP]
+    taken: list[str] = [BASE, HANDOVER, CLIP]
     rules = [
         document.attempt(_read_rule, document, node, groups, catalogue, taken)
         for node in document.items(fields["rules"], "rules", 200)

@@ -5,10 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    T = TypeVar("T", float, Floats)
 
 MIDDLE = 50.0
 LEAST_DOUBLING, MOST_DOUBLING = 2.0, 100.0
 """Below the first every lead scores alike; above the second a doubling of the odds crosses the whole scale."""
+_LEVEL = 1e-6
+"""Log-odds so close to the base have the slope of the curve; a quotient of such small differences would be noise."""
+
+
+class Scale(Protocol):
+    """From log-odds to points, before rounding and the ends of the scale, for many people at once."""
+
+    def points(self, log_odds: T) -> T: ...
+
+    def slope(self, base: float, log_odds: Floats) -> Floats:
+        """The points that a unit of log-odds is worth on the way from `base` to each of `log_odds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +51,13 @@ class PointScale:
         """Points for one unit of log-odds."""
         return self.pdo / math.log(2)
 
-    def points(self, log_odds: float) -> float:
+    def points(self, log_odds: T) -> T:
         """Before rounding and the ends of the scale."""
         return MIDDLE + self.per_unit * (log_odds - math.log(self.reference_odds))
+
+    def slope(self, base: float, log_odds: Floats) -> Floats:
+        """The same for everybody."""
+        return 0 * log_odds + self.per_unit
 
     def score(self, log_odds: float) -> int:
         """0 to 100. Raises `ValueError` for what is no number."""
@@ -42,6 +65,30 @@ class PointScale:
         if math.isnan(points):
             raise ValueError("log_odds is no number")
         return math.floor(min(100.0, max(0.0, points)) + 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class ChanceScale:
+    """`score = 100 * p`: the probability of converting within the horizon, in percent.
+
+    Probabilities do not add up, so each person's way from the base to their probability is shared out as the log-odds
+    are: a feature that gave half of the log-odds gave half of the points.
+    """
+
+    def points(self, log_odds: T) -> T:
+        """100 / (1 + exp(-log_odds)), which does not overflow so."""
+        import numpy as np
+
+        chance: T = 50 + 50 * np.tanh(log_odds / 2)
+        return chance
+
+    def slope(self, base: float, log_odds: Floats) -> Floats:
+        way, points = log_odds - base, self.points(log_odds)
+        steep = points * (1 - points / 100)
+        far = abs(way) > _LEVEL
+        way[~far] = 1.0
+        slope: Floats = far * (points - self.points(base)) / way + ~far * steep
+        return slope
 
 
 def probability(log_odds: float) -> float:

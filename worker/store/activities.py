@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
 from connectors.records import RecordRef
-from worker.store.database import as_json
+from worker.store.database import KEYS, as_json
+from worker.store.subjects import by_object
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """One person's part in an activity, as it stands."""
 
     kind: str
@@ -23,23 +23,28 @@ class Version:
     """Seconds."""
 
 
-def current(connection: Connection, refs: Collection[RecordRef]) -> Mapping[tuple[RecordRef, int], Version]:
-    """The versions that stand, by activity and subject."""
-    rows = connection.execute(
-        text("""
-        SELECT a.source, a.object, a.key, a.subject_id, a.kind, a.detail, a.occurred_at, a.duration
-        FROM activity a JOIN jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (source text, object text, key text)
-        USING (source, object, key) WHERE a.retracted_at IS NULL
-        """),
-        {"rows": as_json({"source": r.source, "object": r.object, "key": r.id} for r in refs)},
-    )
-    return {
-        (RecordRef(r.source, r.object, r.key), r.subject_id): Version(r.kind, r.detail, r.occurred_at, r.duration)
-        for r in rows
-    }
+Part = tuple[RecordRef, int]
+"""An activity and the subject that took part in it."""
 
 
-def retract(connection: Connection, versions: Collection[tuple[RecordRef, int]], now: datetime) -> None:
+def current(connection: Connection, refs: Iterable[RecordRef]) -> Mapping[Part, Version]:
+    """The versions that stand of these activities."""
+    standing: dict[Part, Version] = {}
+    for (source, object), keys in by_object(refs).items():
+        rows = connection.execute(
+            text(f"""
+            SELECT key, subject_id, kind, detail, occurred_at, duration FROM activity
+            WHERE source = :source AND object = :object AND key = ANY({KEYS}) AND retracted_at IS NULL
+            """),
+            {"source": source, "object": object, "keys": as_json(keys)},
+        ).all()
+        standing.update(((RecordRef(source, object, row[0]), row[1]), Version(*row[2:])) for row in rows)
+    return standing
+
+
+def retract(connection: Connection, versions: Collection[Part], now: datetime) -> None:
+    if not versions:
+        return
     connection.execute(
         text("""
         UPDATE activity a SET retracted_at = :now
@@ -56,10 +61,10 @@ def retract(connection: Connection, versions: Collection[tuple[RecordRef, int]],
     )
 
 
-def append(
-    connection: Connection, versions: Mapping[tuple[RecordRef, int], tuple[Version, datetime]], now: datetime
-) -> None:
+def append(connection: Connection, versions: Mapping[Part, tuple[Version, datetime]], now: datetime) -> None:
     """Add versions, observed `now`, with the instant at which each became known."""
+    if not versions:
+        return
     connection.execute(
         text("""
         INSERT INTO activity (subject_id, source, object, key, kind, detail, duration, occurred_at, known_at,

@@ -129,6 +129,8 @@ def of_subjects(connection: Connection, subjects: Collection[int], now: datetime
 
 def fall_due(connection: Connection, people: Collection[int], now: datetime) -> None:
     """Score these people, who are scored by now, again when an act observed `now` counts. Lock them first."""
+    if not people:
+        return
     connection.execute(
         text(f"""
         UPDATE person SET due_at = {_FROM_NOW} WHERE id = ANY(:ids) AND due_at > {_FROM_NOW}

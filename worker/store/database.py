@@ -68,9 +68,18 @@ def libpq(engine: Engine) -> str:
     return engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def as_json(rows: Iterable[Mapping[str, Any]] | Mapping[str, Any]) -> str:
+def as_json(rows: Iterable[Mapping[str, Any]] | Iterable[str] | Mapping[str, Any]) -> str:
     """Rows as one parameter for `jsonb_to_recordset`: any number of rows, one statement, one plan."""
     return orjson.dumps(rows if isinstance(rows, Mapping) else list(rows), default=_plain).decode()
+
+
+def as_array(ids: Iterable[int]) -> str:
+    """Ids as one parameter for `CAST(... AS bigint[])`: of a list the driver looks at each member several times."""
+    return f"{{{','.join(map(str, ids))}}}"
+
+
+KEYS = "ARRAY(SELECT json_array_elements_text(CAST(:keys AS json)))"
+"""SQL: the texts that `as_json` made the parameter `keys` of, for `= ANY`."""
 
 
 def _plain(value: object) -> object:

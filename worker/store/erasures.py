@@ -9,6 +9,8 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from connectors.records import EMAIL, RecordRef
+from worker.store import reports
+from worker.store.database import KEYS, as_json
 
 
 def digest(ref: RecordRef) -> bytes:
@@ -18,16 +20,22 @@ def digest(ref: RecordRef) -> bytes:
 
 def erased(connection: Connection, refs: Collection[RecordRef]) -> Mapping[RecordRef, datetime]:
     """Those of the references that were erased, and when."""
-    by_digest = {digest(ref): ref for ref in refs}
+    if not connection.execute(text("SELECT EXISTS (SELECT FROM erasure)")).scalar_one():
+        return {}
+    by_digest = {digest(ref).hex(): ref for ref in refs}
     rows = connection.execute(
-        text("SELECT digest, erased_at FROM erasure WHERE digest = ANY(CAST(:digests AS bytea[]))"),
-        {"digests": list(by_digest)},
+        text(f"""
+        SELECT encode(digest, 'hex') AS digest, erased_at FROM erasure
+        WHERE digest = ANY(ARRAY(SELECT decode(hex, 'hex') FROM unnest({KEYS}) AS hex))
+        """),
+        {"keys": as_json(by_digest.keys())},
     )
-    return {by_digest[bytes(row.digest)]: row.erased_at for row in rows}
+    return {by_digest[row.digest]: row.erased_at for row in rows}
 
 
 def erase(connection: Connection, refs: Collection[RecordRef], now: datetime) -> set[int]:
-    """Erase these records, the addresses their events came by, and the scores of persons that nothing is left of.
+    """Erase these records, the addresses their events came by, the scores of persons that nothing is left of, and what
+    models' reports say of any of them.
 
     Returns the persons that lost a record and live on. The address may come back under a new record: only facts from
     before now are refused for it.
@@ -67,9 +75,10 @@ def erase(connection: Connection, refs: Collection[RecordRef], now: datetime) ->
             {"ids": list(touched)},
         ).scalars()
     )
-    for table in ("score_history", "transition"):
+    for table in ("score_history", "transition", "feedback"):
         connection.execute(text(f"DELETE FROM {table} WHERE person_id = ANY(:ids)"), {"ids": list(touched - left)})
     connection.execute(text("DELETE FROM person WHERE id = ANY(:ids)"), {"ids": list(touched - left)})
+    reports.forget(connection, touched)
     return left
 
 

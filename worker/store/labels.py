@@ -30,19 +30,20 @@ deal_person AS (
       AND ({account} OR {fallback} AND NOT EXISTS (SELECT 1 FROM deal_person d WHERE d.outcome_id = o.id))
 )
 """
-# A deal closed when its CRM says so, but not later than we saw it closed; one that is no longer won never was.
-_WON = """
-won AS (
-    SELECT o.id, o.amount, coalesce(least(o.closed_at, seen.at), o.modified_at) AS at
+# A deal closed when its CRM says so, but not later than we saw it closed; one that was opened again never was.
+_CLOSED = """
+closed AS (
+    SELECT o.id, o.status, o.amount, coalesce(least(o.closed_at, seen.at), o.modified_at) AS at
     FROM outcome o, LATERAL (
         SELECT min(c.occurred_at) AS at FROM outcome_change c
-        WHERE c.outcome_id = o.id AND c.status = 'won' AND NOT EXISTS (
+        WHERE c.outcome_id = o.id AND c.status = o.status AND NOT EXISTS (
             SELECT 1 FROM outcome_change l
-            WHERE l.outcome_id = o.id AND l.status <> 'won' AND l.occurred_at > c.occurred_at)
+            WHERE l.outcome_id = o.id AND l.status <> o.status AND l.occurred_at > c.occurred_at)
     ) AS seen
-    WHERE o.status = 'won' AND o.deleted_at IS NULL
+    WHERE o.status IN ('won', 'lost') AND o.deleted_at IS NULL
 )
 """
+_WON = f"{_CLOSED}, won AS (SELECT id, amount, at FROM closed WHERE status = 'won')"
 _CHANGES = """
 SELECT subject_id, value, occurred_at,
        lag(value) OVER (PARTITION BY subject_id ORDER BY occurred_at, known_at) AS before
@@ -59,6 +60,20 @@ def won(connection: adbc.Connection, *, reach: str, amount_above: float | None =
         f"""
         WITH {_people(reach)}, {_WON}
         SELECT reached.person_id, won.at FROM won JOIN reached ON reached.outcome_id = won.id WHERE {worth}
+        """,
+    )
+
+
+def decided(connection: adbc.Connection, *, reach: str) -> pl.DataFrame:
+    """person_id, at, won, amount f64: one row a deal won or lost and person whom it reaches. The amount, null where
+    none is known, is shared out evenly among them, so that it is counted once."""
+    return _read(
+        connection,
+        f"""
+        WITH {_people(reach)}, {_CLOSED}
+        SELECT reached.person_id, closed.at, closed.status = 'won' AS won,
+               closed.amount / count(*) OVER (PARTITION BY closed.id) AS amount
+        FROM closed JOIN reached ON reached.outcome_id = closed.id
         """,
     )
 

@@ -125,14 +125,6 @@ def stored(connection: Connection, goal: str, number: int) -> Stored | None:
     return Stored(bytes(row.artefact), row.digest, row.seal) if row else None
 
 
-def report(connection: Connection, goal: str, number: int) -> bytes | None:
-    """The validation report, gzipped HTML."""
-    body = connection.execute(
-        text("SELECT report FROM model WHERE goal = :goal AND number = :number"), {"goal": goal, "number": number}
-    ).scalar_one_or_none()
-    return None if body is None else bytes(body)
-
-
 def champions(connection: Connection, goal: str, revision: int | None = None) -> tuple[int, Mapping[str, int]]:
     """The revision of who scores (the newest, or this one), and their numbers by segment; (0, {}) before any model."""
     if revision == 0:

@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from worker.store.database import as_array
+
 
 @dataclass(frozen=True, slots=True)
 class Due:
@@ -22,67 +24,73 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What people are scored under: a goal, and the newest revisions of its rules, policy and champions (0: no model
-    was ever promoted)."""
+    """What people are scored under: a goal, and the newest revisions of its rules (0: it has none), its policy and its
+    champions (0: no model was ever promoted). `since`: when the goal came to be, where that is known."""
 
     goal: str
     rules: int
     policy: int
     champions: int = 0
-
-    @property
-    def parameters(self) -> dict[str, object]:
-        return {"goal": self.goal, "rules": self.rules, "policy": self.policy, "champions": self.champions}
+    since: datetime | None = None
 
 
-def of_subjects(connection: Connection, subjects: Collection[int]) -> set[int]:
+def of_subjects(connection: Connection, subjects: Collection[int], accounts: Collection[int]) -> set[int]:
     """The persons that these subjects belong to, or that have one of these accounts."""
     rows = connection.execute(
         text("""
-        SELECT person_id FROM subject WHERE id = ANY(:ids) AND person_id IS NOT NULL
+        SELECT person_id FROM subject WHERE id = ANY(CAST(:ids AS bigint[])) AND person_id IS NOT NULL
         UNION
         SELECT s.person_id FROM record r JOIN subject s ON s.id = r.subject_id
-        WHERE r.account_id = ANY(:ids) AND s.person_id IS NOT NULL
+        WHERE r.account_id = ANY(CAST(:accounts AS bigint[])) AND s.person_id IS NOT NULL
         """),
-        {"ids": list(subjects)},
+        {"ids": as_array(subjects), "accounts": as_array(accounts)},
     )
-    return set(rows.scalars())
+    return set(rows.scalars().all())
 
 
 def ensure(connection: Connection, people: Collection[int], now: datetime) -> None:
     connection.execute(
         text("INSERT INTO person (id, changed_at) SELECT unnest(CAST(:ids AS bigint[])), :now ON CONFLICT DO NOTHING"),
-        {"ids": sorted(people), "now": now},
+        {"ids": as_array(sorted(people)), "now": now},
     )
 
 
-def lock(connection: Connection, people: Collection[int]) -> None:
-    """Until the end of the transaction nobody else scores or changes these people; in a fixed order."""
-    connection.execute(
-        text("SELECT 1 FROM person WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": sorted(people)}
-    )
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Who is locked, those of them that the changed subjects and accounts concern, and the first instant that is after
+    every score of theirs and not before any change (None: nobody has either)."""
+
+    people: frozenset[int]
+    changed: frozenset[int]
+    earliest: datetime | None
 
 
 def hold(
-    connection: Connection, subjects: Collection[int], also: Collection[int]
-) -> tuple[frozenset[int], datetime | None]:
-    """Lock the persons of these subjects and accounts, whatever they join meanwhile, and the persons `also`.
-
-    Returns who is locked, and the first instant that is after every score of theirs and not before any change.
-    """
+    connection: Connection,
+    changed: Collection[int],
+    accounts: Collection[int],
+    witnessed: Collection[int],
+    also: Collection[int],
+) -> Held:
+    """Lock the persons of changed subjects and accounts and of witnessed ones, whatever they join meanwhile, and the
+    persons `also`."""
     held: set[int] = set()
     earliest: datetime | None = None
-    while more := (of_subjects(connection, subjects) | set(also)) - held:
+    while True:
+        concerned = of_subjects(connection, changed, accounts)
+        more = concerned.union(of_subjects(connection, witnessed, ()) if witnessed else (), also) - held
+        if not more:
+            return Held(frozenset(held), frozenset(concerned), earliest)
         found = connection.execute(
             text("""
             SELECT max(greatest(scored_at + interval '1 microsecond', changed_at)) FROM (
-                SELECT scored_at, changed_at FROM person WHERE id = ANY(:ids) ORDER BY id FOR UPDATE) AS locked
+                SELECT scored_at, changed_at FROM person WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR UPDATE
+            ) AS locked
             """),
-            {"ids": sorted(more)},
+            {"ids": as_array(more)},
         ).scalar_one()
         earliest = max(filter(None, (earliest, found)), default=None)
         held |= more
-    return frozenset(held), earliest
 
 
 def mark_dirty(connection: Connection, people: Collection[int], now: datetime) -> int:
@@ -91,18 +99,20 @@ def mark_dirty(connection: Connection, people: Collection[int], now: datetime) -
         text("""
         UPDATE person SET revision = revision + 1, changed_at = greatest(changed_at, :now),
                dirty_at = coalesce(dirty_at, :now)
-        WHERE id = ANY(:ids)
+        WHERE id = ANY(CAST(:ids AS bigint[]))
         """),
-        {"ids": sorted(people), "now": now},
+        {"ids": as_array(sorted(people)), "now": now},
     ).rowcount
 
 
 def absorb(connection: Connection, joined: Collection[tuple[int, int]]) -> None:
     """Persons that no longer exist hand a marketing qualification that they had to the one that they became."""
+    if not joined:
+        return
     for old, new in sorted(joined):
         connection.execute(
             text("""
-            UPDATE score s SET stage = o.stage, stage_since = o.stage_since, mql_at = o.mql_at
+            UPDATE score s SET stage = o.stage, stage_since = o.stage_since, mql_at = o.mql_at, memory = o.memory
             FROM score o
             WHERE o.person_id = :old AND s.person_id = :new AND o.goal = s.goal
               AND o.mql_at IS NOT NULL AND (s.mql_at IS NULL OR o.mql_at < s.mql_at)
@@ -120,25 +130,39 @@ def absorb(connection: Connection, joined: Collection[tuple[int, int]]) -> None:
     connection.execute(text("DELETE FROM person WHERE id = ANY(:ids)"), {"ids": [old for old, _ in joined]})
 
 
-# Whoever is due for one of five reasons, each an index scan that ends early: cost follows who is due, not who there is.
+# Whoever is due for some reason, each an index scan that ends early: cost follows who is due, not who there is.
 _DUE = """
     (SELECT id FROM person WHERE dirty_at IS NOT NULL AND {mine} ORDER BY dirty_at LIMIT :limit)
     UNION (SELECT id FROM person WHERE due_at <= :now AND {mine} ORDER BY due_at LIMIT :limit)
-    UNION (SELECT person_id FROM score WHERE goal = :goal AND rules_revision < :rules AND {theirs} LIMIT :limit)
-    UNION (SELECT person_id FROM score WHERE goal = :goal AND policy_revision < :policy AND {theirs} LIMIT :limit)
-    UNION (SELECT person_id FROM score WHERE goal = :goal AND champions_revision < :champions AND {theirs}
-           LIMIT :limit)
+    UNION (SELECT id FROM person WHERE scored_at < :since AND {mine} ORDER BY scored_at LIMIT :limit)
+"""
+_OLDER = """
+    UNION (SELECT person_id FROM score WHERE goal = :goal{n} AND {what}_revision < :{what}{n} AND {theirs} LIMIT :limit)
 """
 
 
+def _due(scales: Sequence[Scale], now: datetime, *, partition: str) -> tuple[str, dict[str, object]]:
+    """The ids of those who are due: dirty, aged, scored before a goal came to be, or under an older revision of one."""
+    query = _DUE.format(mine="true" if not partition else f"id % {partition}")
+    since = [scale.since for scale in scales if scale.since is not None and scale.since <= now]
+    parameters: dict[str, object] = {"now": now, "since": max(since, default=None)}
+    theirs = "true" if not partition else f"person_id % {partition}"
+    for n, scale in enumerate(scales):
+        query += "".join(_OLDER.format(n=n, what=what, theirs=theirs) for what in ("rules", "policy", "champions"))
+        parameters |= {f"goal{n}": scale.goal, f"rules{n}": scale.rules, f"policy{n}": scale.policy}
+        parameters[f"champions{n}"] = scale.champions
+    return query, parameters
+
+
 def claim_due(
-    connection: Connection, scale: Scale, partition: int, partitions: int, now: datetime, limit: int
+    connection: Connection, scales: Sequence[Scale], partition: int, partitions: int, now: datetime, limit: int
 ) -> Sequence[Due]:
-    """Lock up to `limit` people of a partition that are dirty, aged, or scored under an older revision.
+    """Lock up to `limit` people of a partition that are dirty, aged, or were scored for a goal under an older revision
+    or not yet.
 
     The rows stay locked until the transaction ends; people that another worker holds are passed over.
     """
-    due = _DUE.format(mine="id % :partitions = :partition", theirs="person_id % :partitions = :partition")
+    due, parameters = _due(scales, now, partition=":partitions = :partition")
     rows = connection.execute(
         text(f"""
         SELECT p.id, p.revision, p.changed_at, p.dirty_at IS NOT NULL AS was_dirty
@@ -146,17 +170,17 @@ def claim_due(
         ORDER BY p.dirty_at NULLS LAST, p.id LIMIT :limit
         FOR UPDATE OF p SKIP LOCKED
         """),
-        {**scale.parameters, "now": now, "partition": partition, "partitions": partitions, "limit": limit},
+        {**parameters, "partition": partition, "partitions": partitions, "limit": limit},
     )
     return [Due(*row) for row in rows]
 
 
-def due_partitions(connection: Connection, scale: Scale, partitions: int, now: datetime) -> Sequence[int]:
+def due_partitions(connection: Connection, scales: Sequence[Scale], partitions: int, now: datetime) -> Sequence[int]:
     """The partitions in which somebody is due, as far as the first ten thousand of each reason tell."""
-    due = _DUE.format(mine="true", theirs="true")
+    due, parameters = _due(scales, now, partition="")
     rows = connection.execute(
         text(f"SELECT DISTINCT id % :partitions FROM ({due}) AS due ORDER BY 1"),
-        {**scale.parameters, "now": now, "partitions": partitions, "limit": 10_000},
+        {**parameters, "partitions": partitions, "limit": 10_000},
     )
     return rows.scalars().all()
 
@@ -180,13 +204,12 @@ def settle(connection: Connection, scored: Collection[Due], due_at: dict[int, da
     )
 
 
-def counts(connection: Connection, now: datetime) -> dict[str, int]:
+def counts(connection: Connection, scales: Sequence[Scale], now: datetime) -> dict[str, int]:
     """How many people there are, and how many wait to be scored."""
+    due, parameters = _due(scales, now, partition="")
     row = connection.execute(
-        text("""
-        SELECT count(*) AS people, count(*) FILTER (WHERE dirty_at IS NOT NULL OR due_at <= :now) AS dirty FROM person
-        """),
-        {"now": now},
+        text(f"SELECT (SELECT count(*) FROM person) AS people, (SELECT count(*) FROM ({due}) AS due) AS dirty"),
+        {**parameters, "limit": 10**12},
     ).one()
     return {"people": row.people, "dirty": row.dirty}
 

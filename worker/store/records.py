@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from connectors.records import RecordRef
-from worker.store.database import as_json
+from worker.store.database import as_array, as_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +31,34 @@ class StoredRecord:
 
 @dataclass(frozen=True, slots=True)
 class OpenRecord:
-    """A record that scores are written to."""
+    """A record that scores are written to. `customer`: only those of goals that are about customers, too."""
 
     subject_id: int
     person_id: int
     ref: RecordRef
     written: Mapping[str, Any]
+    customer: bool = False
 
 
 def load(connection: Connection, subjects: Collection[int]) -> Mapping[int, StoredRecord]:
+    if not subjects:
+        return {}
     rows = connection.execute(
         text("""
         SELECT subject_id, kind, state, email, name, account_id, attributes, written, created_at, modified_at,
                deleted_at
-        FROM record WHERE subject_id = ANY(:ids)
+        FROM record WHERE subject_id = ANY(CAST(:ids AS bigint[]))
         """),
-        {"ids": list(subjects)},
-    )
+        {"ids": as_array(subjects)},
+    ).all()
     return {row[0]: StoredRecord(*row[1:]) for row in rows}
 
 
 def save(connection: Connection, records: Mapping[int, StoredRecord], now: datetime) -> None:
     """Insert or replace; the caller has made sure that none of them is older than what is stored, and has set aside how
     those stood that now stand otherwise."""
+    if not records:
+        return
     rows = as_json(
         {
             "subject_id": subject,
@@ -159,18 +164,18 @@ def mark_deleted(connection: Connection, deleted: Mapping[int, datetime], now: d
     return gone
 
 
-def open_of(connection: Connection, people: Sequence[int]) -> Sequence[OpenRecord]:
-    """The records of these people that scores go to: open and not deleted."""
+def open_of(connection: Connection, people: Sequence[int], *, customers: bool = False) -> Sequence[OpenRecord]:
+    """The records of these people that scores go to: open and not deleted; with `customers` those of customers, too."""
     rows = connection.execute(
         text("""
-        SELECT s.id, s.person_id, s.source, s.object, s.key, r.written
+        SELECT s.id, s.person_id, s.source, s.object, s.key, r.written, r.state = 'customer' AS customer
         FROM subject s JOIN record r ON r.subject_id = s.id
-        WHERE s.person_id = ANY(:ids) AND r.kind = 'person' AND r.state = 'open' AND r.deleted_at IS NULL
+        WHERE s.person_id = ANY(:ids) AND r.kind = 'person' AND r.state = ANY(:states) AND r.deleted_at IS NULL
         ORDER BY s.id
         """),
-        {"ids": list(people)},
+        {"ids": list(people), "states": ["open", "customer"] if customers else ["open"]},
     )
-    return [OpenRecord(r.id, r.person_id, RecordRef(r.source, r.object, r.key), r.written) for r in rows]
+    return [OpenRecord(r.id, r.person_id, RecordRef(r.source, r.object, r.key), r.written, r.customer) for r in rows]
 
 
 def standings(connection: Connection, people: Sequence[int]) -> Mapping[int, frozenset[str]]:

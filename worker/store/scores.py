@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,14 +14,14 @@ from worker.store.database import as_json
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A person's score for one goal."""
+    """A person's score for one goal. Only the primary goal has stages."""
 
     person_id: int
     score: int | None
     status: str
     bucket: str
-    stage: str
-    stage_since: datetime
+    stage: str | None
+    stage_since: datetime | None
     mql_at: datetime | None
     as_of: datetime
     rules_revision: int
@@ -29,11 +29,28 @@ class Standing:
     champions_revision: int = 0
     model: int | None = None
     log_odds: float | None = None
+    memory: Mapping[str, Any] = field(default_factory=dict)
+    """What the next decision on the stage needs of the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A decision that changed a person's stage, or what is remembered for the next: its inputs, and what it left."""
+
+    person_id: int
+    at: datetime
+    from_stage: str | None
+    to_stage: str
+    cause: str
+    score: int | None
+    policy_revision: int
+    evidence: Mapping[str, Any]
+    memory: Mapping[str, Any]
 
 
 _COLUMNS = (
     "person_id, score, status, bucket, stage, stage_since, mql_at, as_of, rules_revision, policy_revision, "
-    "champions_revision, model, log_odds"
+    "champions_revision, model, log_odds, memory"
 )
 _SHOWN = "score, status, bucket, stage, rules_revision, policy_revision, champions_revision, model"
 """What is worth a row of history when it changes."""
@@ -56,7 +73,7 @@ def save(connection: Connection, goal: str, standings: Sequence[Standing]) -> No
     recordset = """jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
         person_id bigint, score smallint, status text, bucket text, stage text, stage_since timestamptz,
         mql_at timestamptz, as_of timestamptz, rules_revision int, policy_revision int, champions_revision int,
-        model int, log_odds double precision)"""
+        model int, log_odds double precision, memory jsonb)"""
     shown = _SHOWN.split(", ")
     connection.execute(
         text(f"""
@@ -80,25 +97,39 @@ def save(connection: Connection, goal: str, standings: Sequence[Standing]) -> No
     )
 
 
-def record_transitions(
-    connection: Connection, goal: str, transitions: Sequence[tuple[int, datetime, str | None, str, str]]
-) -> None:
-    """Append (person, at, from stage, to stage, cause). A repeated one changes nothing."""
+def record_transitions(connection: Connection, goal: str, transitions: Sequence[Transition]) -> None:
+    """Append them. A repeated one changes nothing."""
+    if not transitions:
+        return
+    names = ", ".join(Transition.__slots__)
     connection.execute(
-        text("""
-        INSERT INTO transition (goal, person_id, at, from_stage, to_stage, cause)
-        SELECT :goal, person, at, from_stage, to_stage, cause FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
-            person bigint, at timestamptz, from_stage text, to_stage text, cause text)
+        text(f"""
+        INSERT INTO transition (goal, {names}) SELECT :goal, {names}
+        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
+            person_id bigint, at timestamptz, from_stage text, to_stage text, cause text, score smallint,
+            policy_revision int, evidence jsonb, memory jsonb)
         ON CONFLICT DO NOTHING
         """),
-        {
-            "goal": goal,
-            "rows": as_json(
-                {"person": p, "at": at, "from_stage": was, "to_stage": now, "cause": c}
-                for p, at, was, now, c in transitions
-            ),
-        },
+        {"goal": goal, "rows": as_json({n: getattr(t, n) for n in Transition.__slots__} for t in transitions)},
     )
+
+
+def moves(connection: Connection, goal: str, person: int) -> Sequence[Transition]:
+    """A person's, the oldest first."""
+    rows = connection.execute(
+        text(f"""
+        SELECT {", ".join(Transition.__slots__)} FROM transition
+        WHERE goal = :goal AND person_id = :person ORDER BY at
+        """),
+        {"goal": goal, "person": person},
+    )
+    return [Transition(*row) for row in rows]
+
+
+def drop(connection: Connection, people: Collection[int]) -> None:
+    """Those of whom no record is left have no score, and are due under no revision; their history stays."""
+    if people:
+        connection.execute(text("DELETE FROM score WHERE person_id = ANY(:ids)"), {"ids": sorted(people)})
 
 
 def ensure_partitions(connection: Connection, now: datetime) -> None:
@@ -127,6 +158,17 @@ def history(connection: Connection, goal: str, person: int, limit: int = 20) -> 
         """),
         {"goal": goal, "person": person, "limit": limit},
     ).all()
+
+
+def held_at(connection: Connection, goal: str, person: int, at: datetime) -> Any | None:
+    """The newest row of a person's history by `at`; None before the first."""
+    return connection.execute(
+        text("""
+        SELECT as_of, score, status, rules_revision, policy_revision, champions_revision, model
+        FROM score_history WHERE goal = :goal AND person_id = :person AND as_of <= :at ORDER BY as_of DESC LIMIT 1
+        """),
+        {"goal": goal, "person": person, "at": at},
+    ).one_or_none()
 
 
 def buckets(connection: Connection, goal: str) -> Mapping[str, int]:

@@ -47,6 +47,7 @@ class StreamStatus:
     complete_at: datetime | None
     succeeded_at: datetime | None
     due_at: datetime
+    lease_until: datetime | None
     attempts: int
     problem_code: str | None
     problem: str | None
@@ -67,6 +68,12 @@ class Load:
     def left(self) -> int | None:
         return None if self.total is None else max(0, self.total - self.rows)
 
+    def at_its_pace(self, now: datetime) -> datetime | None:
+        """When it is through if it goes on as it went; None while its size is not known or it has brought nothing."""
+        if self.left is None or not self.rows:
+            return None
+        return now + (now - self.began_at) * (self.left / self.rows)
+
 
 def ensure(connection: Connection, streams: Iterable[tuple[str, str, Role, datetime]]) -> None:
     """Make a row for each (source, name, role, first due) that has none."""
@@ -83,13 +90,16 @@ def ensure(connection: Connection, streams: Iterable[tuple[str, str, Role, datet
 
 
 def due(connection: Connection, sources: Sequence[str], now: datetime) -> Sequence[tuple[str, str, Role]]:
-    """The streams of these sources (those of writes aside) whose time has come and that nobody holds."""
+    """The streams of these sources (those of writes aside) whose time has come and that nobody holds.
+
+    The longest due first, the sources in turn: a slow CRM keeps the others waiting for one of its streams, not for all.
+    """
     rows = connection.execute(
         text("""
         SELECT source, name, role FROM stream
         WHERE source = ANY(:sources) AND role <> 'push' AND least(due_at, complete_due_at) <= :now
           AND (lease_until IS NULL OR lease_until <= :now)
-        ORDER BY least(due_at, complete_due_at)
+        ORDER BY row_number() OVER (PARTITION BY source ORDER BY least(due_at, complete_due_at), name), source
         """),
         {"sources": list(sources), "now": now},
     )
@@ -244,7 +254,7 @@ def loading(connection: Connection, sources: Sequence[str]) -> bool:
 def status(connection: Connection) -> Sequence[StreamStatus]:
     rows = connection.execute(
         text("""
-        SELECT source, name, role, complete_at, succeeded_at, due_at, attempts, problem_code, problem
+        SELECT source, name, role, complete_at, succeeded_at, due_at, lease_until, attempts, problem_code, problem
         FROM stream ORDER BY source, array_position(ARRAY['pull', 'push', 'census'], role), name
         """)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from connectors.records import RecordRef
 from worker.people.identity import Node
-from worker.store.database import as_json
+from worker.store.database import KEYS, as_array, as_json
 
 # Any constant: it names the lock under which components are recomputed, one transaction at a time.
 IDENTITY_LOCK = 0x1EAD1D
@@ -40,25 +41,34 @@ def ensure(connection: Connection, refs: Collection[RecordRef]) -> tuple[Mapping
 
 def find(connection: Connection, refs: Collection[RecordRef]) -> Mapping[RecordRef, int]:
     """The subject's id of each reference that has one."""
-    found = connection.execute(
-        text("""
-        SELECT s.id, s.source, s.object, s.key
-        FROM subject s JOIN jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (source text, object text, key text)
-        USING (source, object, key)
-        """),
-        {"rows": as_json({"source": r.source, "object": r.object, "key": r.id} for r in refs)},
-    )
-    return {RecordRef(row.source, row.object, row.key): row.id for row in found}
+    found: dict[RecordRef, int] = {}
+    for (source, object), keys in by_object(refs).items():
+        rows = connection.execute(
+            text(f"SELECT key, id FROM subject WHERE source = :source AND object = :object AND key = ANY({KEYS})"),
+            {"source": source, "object": object, "keys": as_json(keys)},
+        ).all()
+        found.update((RecordRef(source, object, key), id) for key, id in rows)
+    return found
+
+
+def by_object(refs: Iterable[RecordRef]) -> Mapping[tuple[str, str], Sequence[str]]:
+    """The ids of references, by source and object."""
+    keys: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for source, object, key in refs:
+        keys[source, object].append(key)
+    return keys
 
 
 def claims(connection: Connection, subjects: Collection[int]) -> Mapping[int, frozenset[str]]:
     """What these subjects claim now."""
+    if not subjects:
+        return {}
     rows = connection.execute(
         text("""
         SELECT subject_id, array_agg(key) AS keys FROM claim
-        WHERE subject_id = ANY(:ids) AND withdrawn_at IS NULL GROUP BY subject_id
+        WHERE subject_id = ANY(CAST(:ids AS bigint[])) AND withdrawn_at IS NULL GROUP BY subject_id
         """),
-        {"ids": list(subjects)},
+        {"ids": as_array(subjects)},
     )
     return {row.subject_id: frozenset(row.keys) for row in rows}
 
@@ -106,24 +116,26 @@ def component(connection: Connection, subjects: Collection[int]) -> tuple[Sequen
     while frontier:
         keys |= {subject: set() for subject in frontier}
         rows = connection.execute(
-            text("SELECT subject_id, key FROM claim WHERE subject_id = ANY(:ids) AND withdrawn_at IS NULL"),
-            {"ids": list(frontier)},
+            text("""
+            SELECT subject_id, key FROM claim WHERE subject_id = ANY(CAST(:ids AS bigint[])) AND withdrawn_at IS NULL
+            """),
+            {"ids": as_array(frontier)},
         )
-        for subject, key in rows:
+        for subject, key in rows.all():
             keys[subject].add(key)
         fresh = {key for subject in frontier for key in keys[subject]} - followed
         followed |= fresh
         sharing = connection.execute(
-            text("SELECT DISTINCT subject_id FROM claim WHERE key = ANY(:keys) AND withdrawn_at IS NULL"),
-            {"keys": list(fresh)},
+            text(f"SELECT DISTINCT subject_id FROM claim WHERE key = ANY({KEYS}) AND withdrawn_at IS NULL"),
+            {"keys": as_json(fresh)},
         )
         frontier = set(sharing.scalars()) - keys.keys()
     known = connection.execute(
         text("""
         SELECT s.id, s.person_id, r.name, coalesce(r.kind = 'person', false) AS is_record
-        FROM subject s LEFT JOIN record r ON r.subject_id = s.id WHERE s.id = ANY(:ids)
+        FROM subject s LEFT JOIN record r ON r.subject_id = s.id WHERE s.id = ANY(CAST(:ids AS bigint[]))
         """),
-        {"ids": list(keys)},
+        {"ids": as_array(keys)},
     ).all()
     nodes = [Node(row.id, frozenset(keys[row.id]), row.is_record, row.name) for row in known]
     return nodes, {row.id: row.person_id for row in known}
@@ -134,9 +146,10 @@ def _companions(connection: Connection, subjects: Collection[int]) -> set[int]:
     rows = connection.execute(
         text("""
         SELECT id FROM subject
-        WHERE person_id IN (SELECT person_id FROM subject WHERE id = ANY(:ids) AND person_id IS NOT NULL)
+        WHERE person_id IN (
+            SELECT person_id FROM subject WHERE id = ANY(CAST(:ids AS bigint[])) AND person_id IS NOT NULL)
         """),
-        {"ids": list(subjects)},
+        {"ids": as_array(subjects)},
     )
     return set(rows.scalars())
 
@@ -147,9 +160,9 @@ def assign(connection: Connection, person_by_subject: Mapping[int, int | None], 
         text("""
         INSERT INTO membership (subject_id, person_id, since, until)
         SELECT id, person_id, since, :now FROM subject
-        WHERE id = ANY(:ids) AND person_id IS NOT NULL AND since < :now
+        WHERE id = ANY(CAST(:ids AS bigint[])) AND person_id IS NOT NULL AND since < :now
         """),
-        {"ids": sorted(person_by_subject), "now": now},
+        {"ids": as_array(person_by_subject), "now": now},
     )
     connection.execute(
         text("""

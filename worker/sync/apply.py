@@ -10,13 +10,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from psycopg.errors import DeadlockDetected
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from connectors.port import Page
-from connectors.records import AccountRecord, Activity, LeadRecord, RecordRef
+from connectors.records import AccountRecord, Activity, LeadRecord, RecordRef, ScoreField
 from worker.lifecycle import fields
 from worker.people import identity, inputs
-from worker.store import activities, colleagues, erasures, ledger, outcomes, people, records, subjects
+from worker.store import activities, colleagues, erasures, ledger, outcomes, people, records, stages, subjects
 from worker.store.records import StoredRecord
 
 
@@ -45,11 +47,14 @@ ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 """Since when a subject is called what it is called: a name says nothing that was ever unknown."""
 
 
+MOST_DEADLOCKS = 10
+"""Before it is believed to be no chance. Each takes a second to be noticed."""
+
+
 class _Scored(Exception):
     """Somebody whom a page changes was scored as of an instant at or after the page's own."""
 
-    def __init__(self, people: frozenset[int], earliest: datetime) -> None:
-        self.people = people
+    def __init__(self, earliest: datetime) -> None:
         self.earliest = earliest
 
 
@@ -58,19 +63,24 @@ def apply(connection: Connection, page: Page, now: datetime) -> Applied:
 
     Clocks differ between machines, and a score may be made while a page is being stored. A score of an instant must not
     see later what it did not see then, so a page that comes too late for a score of someone it changes is stored as
-    observed just after that score.
+    observed just after that score. Pages of two streams may hold what the other waits for: whichever PostgreSQL takes
+    it from is stored again.
     """
     if not len(page):
         return Applied()
-    held: frozenset[int] = frozenset()
+    beaten = 0
     while True:
-        people.lock(connection, held)
         attempt = connection.begin_nested()
         try:
             applied = _store(connection, page, now)
         except _Scored as scored:
+            attempt.rollback()  # with all its locks: one that is kept would be taken before those of who is who
+            now = scored.earliest
+        except OperationalError as problem:
+            beaten += 1
+            if beaten == MOST_DEADLOCKS or not isinstance(problem.orig, DeadlockDetected):
+                raise
             attempt.rollback()
-            held, now = held | scored.people, scored.earliest
         else:
             attempt.commit()
             return applied
@@ -85,14 +95,17 @@ def _store(connection: Connection, page: Page, now: datetime) -> Applied:
     active, engaged = _save_activities(connection, page, ids, now)
     touched |= active
     touched |= _save_outcomes(connection, page, ids, now)
-    touched |= _delete(connection, page, ids, evidence, now)
+    gone = _delete(connection, page, ids, evidence, now)
+    touched |= gone
+    accounts = touched.intersection(ids[account.ref] for account in page.accounts) | gone
     dirty, joined = _identify(connection, evidence, now)
     # In a first read nobody has a score that a colleague's act could change, and in a later one nobody hurries.
     near = set() if page.backfill else colleagues.of_subjects(connection, engaged, now)
-    held, earliest = people.hold(connection, touched | witnessed, near | dirty | {old for old, _ in joined})
-    if earliest is not None and now < earliest:
-        raise _Scored(held, earliest)
-    dirty |= people.of_subjects(connection, touched)
+    also = near | dirty | {old for old, _ in joined}
+    held = people.hold(connection, touched, accounts, witnessed - touched, also)
+    if held.earliest is not None and now < held.earliest:
+        raise _Scored(held.earliest)
+    dirty |= held.changed
     people.absorb(connection, joined)
     colleagues.fall_due(connection, near, now)
     if erased := [deletion.ref for deletion in page.deletions if deletion.erased]:
@@ -164,6 +177,7 @@ def _save_records(
     history: list[tuple[int, str, str | None, datetime, datetime]] = []
     touched: set[int] = set()
     restated: set[int] = set()
+    shown: dict[int, tuple[str | None, datetime]] = {}
     for subject, record in incoming.items():
         old = stored.get(subject)
         if old is not None and _is_older(record.modified_at, old):
@@ -184,6 +198,8 @@ def _save_records(
         history += differing
         if old != new:
             saved[subject] = new
+        if old is not None and old.written.get(ScoreField.STAGE) != new.written.get(ScoreField.STAGE):
+            shown[subject] = new.written.get(ScoreField.STAGE), record.modified_at
         if old is not None and _inputs(old) != _inputs(new):
             restated.add(subject)
         if old is None or differing or subject in restated:
@@ -191,7 +207,7 @@ def _save_records(
     records.set_aside(connection, restated, now)
     records.save(connection, saved, now)
     records.append_attributes(connection, history, now)
-    return touched
+    return touched | stages.note_shown(connection, shown) if shown else touched
 
 
 def _save_history(connection: Connection, page: Page, ids: Mapping[RecordRef, int], now: datetime) -> set[int]:
@@ -245,7 +261,7 @@ def _save_activities(
 ) -> tuple[set[int], set[int]]:
     """Append new activities and new versions of edited ones; returns the subjects whose past or present changed, and
     those of them who did something new of their own accord."""
-    incoming: dict[tuple[RecordRef, int], tuple[activities.Version, datetime]] = {}
+    incoming: dict[activities.Part, tuple[activities.Version, datetime]] = {}
     for activity in page.activities:
         known_at = min(activity.recorded_at, now) if page.backfill else now
         duration = activity.duration.total_seconds() if activity.duration is not None else None
@@ -253,14 +269,17 @@ def _save_activities(
         for person in activity.people:
             incoming[activity.ref, ids[person]] = (version, known_at)
     standing = activities.current(connection, {activity.ref for activity in page.activities})
-    changed = {part: new for part, new in incoming.items() if standing.get(part) != new[0]}
-    outdated = {part for part in standing if part in changed or part not in incoming}
-    activities.retract(connection, outdated, now)
-    # An edit is known from now on, even in a backfill: before, the old version was what one knew.
-    known = {part: (new, now if part in outdated else at) for part, (new, at) in changed.items()}
-    activities.append(connection, known, now)
+    changed = incoming
+    outdated: set[activities.Part] = set()
+    if standing:
+        changed = {part: new for part, new in incoming.items() if standing.get(part) != new[0]}
+        outdated = {part for part in standing if part in changed or part not in incoming}
+        activities.retract(connection, outdated, now)
+        # An edit is known from now on, even in a backfill: before, the old version was what one knew.
+        changed |= {part: (changed[part][0], now) for part in outdated if part in changed}
+    activities.append(connection, changed, now)
     engaged = {subject for (_, subject), new in changed.items() if new[0].kind in colleagues.KINDS}
-    return {subject for _, subject in changed.keys() | outdated}, engaged
+    return {subject for _, subject in (*changed, *outdated)}, engaged
 
 
 def _save_outcomes(connection: Connection, page: Page, ids: Mapping[RecordRef, int], now: datetime) -> set[int]:

@@ -49,7 +49,7 @@ WakeUp = Pull | Push | Reconcile | Rescore
 def plan(
     connection: Connection,
     sources: Sequence[str],
-    scale: people.Scale,
+    scales: Sequence[people.Scale],
     partitions: int,
     verify_after: timedelta,
     now: datetime,
@@ -59,7 +59,7 @@ def plan(
     for source, stream, role in streams.due(connection, sources, now):
         yield Reconcile(source) if role is Role.CENSUS else Pull(source, stream)
     if not streams.loading(connection, sources):
-        for partition in people.due_partitions(connection, scale, partitions, now):
+        for partition in people.due_partitions(connection, scales, partitions, now):
             yield Rescore(partition)
     for source in ledger.due_sources(connection, now, now - verify_after):
         if source in sources:

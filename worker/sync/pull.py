@@ -12,6 +12,7 @@ from connectors.port import Crm, Cursor, Page, Stream, Tier
 from worker.lease import SLICE, Holder, Next
 from worker.store import streams
 from worker.store.streams import Lease
+from worker.sync.ahead import Ahead
 from worker.sync.apply import apply
 
 COMPLETE_EVERY = timedelta(minutes=5)
@@ -90,22 +91,26 @@ def _read(holder: Holder, crm: Crm, lease: Lease, tier: Tier, until: datetime, r
             total = crm.size(lease.name)
         with holder.holding(lease) as (connection, now):
             streams.begin_load(connection, lease, total, now)
-    while True:
-        page = crm.pull(lease.name, cursor, tier)
-        with holder.holding(lease) as (connection, now):
-            applied = apply(connection, page, now)
-            if tier is Tier.COMPLETE:
-                streams.store_cursor(connection, lease, page.cursor)
-                if loading:
-                    streams.count_load(connection, lease, _rows(page))
-                lease = replace(lease, cursor=page.cursor)
-        result.pages += 1
-        result.seen += applied.seen
-        result.dirtied += applied.dirtied
-        result.verified += applied.verified
-        cursor, result.drained = page.cursor, page.done
-        if page.done or holder.clock() >= until:
-            return lease
+    with Ahead(lambda at: crm.pull(lease.name, at, tier)) as ahead:
+        while True:
+            page = ahead.page(cursor)
+            on = not page.done and holder.clock() < until
+            if on:
+                ahead.begin(page.cursor)
+            with holder.holding(lease) as (connection, now):
+                applied = apply(connection, page, now)
+                if tier is Tier.COMPLETE:
+                    streams.store_cursor(connection, lease, page.cursor)
+                    if loading:
+                        streams.count_load(connection, lease, _rows(page))
+                    lease = replace(lease, cursor=page.cursor)
+            result.pages += 1
+            result.seen += applied.seen
+            result.dirtied += applied.dirtied
+            result.verified += applied.verified
+            cursor, result.drained = page.cursor, page.done
+            if not on:
+                return lease
 
 
 def _rows(page: Page) -> int:

@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from worker.scoring.model_parts import Floats
 
-ALPHA = 0.005
+ALPHA = 0.01
 """How likely noise may pass for a signal. Candidates are compared on the same rows, so it is below the usual 0.05."""
 
 
@@ -29,8 +29,11 @@ class Sigmoid:
         return self.slope > 0 and self.p_value < ALPHA
 
 
-def fit_sigmoid(margin: Floats, label: NDArray[np.bool_], weight: Floats, person: NDArray[np.int64]) -> Sigmoid:
-    """By maximum likelihood (Newton). Constant margins give slope 0 and p-value 1."""
+def fit_sigmoid(
+    margin: Floats, label: NDArray[np.bool_], weight: Floats, person: NDArray[np.int64], overlap: float = 1.0
+) -> Sigmoid:
+    """By maximum likelihood (Newton). Constant margins give slope 0 and p-value 1. `overlap`: by how much the slope's
+    error is larger than its rows say, as the models behind the margins share training rows."""
     spread = margin.std()
     target = label.astype(np.float64)
     rate = float(np.average(target, weights=weight))
@@ -55,7 +58,7 @@ def fit_sigmoid(margin: Floats, label: NDArray[np.bool_], weight: Floats, person
     of_person = np.unique(person, return_inverse=True)[1]
     clusters = np.column_stack([np.bincount(of_person, scores[:, side]) for side in (0, 1)])
     bread = np.linalg.inv(_information(design, weight, share))
-    error = sqrt((bread @ (clusters.T @ clusters) @ bread)[1, 1])
+    error = overlap * sqrt((bread @ (clusters.T @ clusters) @ bread)[1, 1])
     slope = float(beta[1] / spread)
     return Sigmoid(slope, float(beta[0] - slope * centre), erfc(float(beta[1]) / error / sqrt(2)) / 2)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 import numpy as np
@@ -20,7 +20,26 @@ from worker.training.table import Table
 FEWEST = 10
 """Rows of each class below which nothing can be fitted and held out."""
 WIDEST = 1000
-_NOTHING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "--", "?", "(null)", "(blank)")
+_NOTHING = (
+    "",
+    "na",
+    "n/a",
+    "#n/a",
+    "nan",
+    "null",
+    "none",
+    "nil",
+    "-",
+    "--",
+    "?",
+    "(null)",
+    "(blank)",
+    "inf",
+    "+inf",
+    "-inf",
+    "infinity",
+    "-infinity",
+)
 _FLAGS: Mapping[str, bool] = {
     **dict.fromkeys(("true", "yes", "y", "t", "ja", "oui", "si", "sim", "wahr", "vrai", "да"), True),
     **dict.fromkeys(("false", "no", "n", "f", "nein", "non", "não", "falsch", "faux", "нет"), False),
@@ -117,7 +136,8 @@ def dataset(
 
 def _present(frame: pl.DataFrame, name: str) -> None:
     if name not in frame.columns:
-        close = get_close_matches(name, frame.columns, 1)
+        close = [column for column in frame.columns if column.lower() == name.strip().lower()]
+        close = close or get_close_matches(name, frame.columns, 1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         shown = ", ".join(frame.columns[:12]) + (", ..." if frame.width > 12 else "")
         raise BadData(f"the file has no column {name!r}{hint}; it has {shown}")
@@ -148,11 +168,11 @@ def _tidied(series: pl.Series) -> pl.Series:
 
 
 def _label(series: pl.Series, converted: str | None) -> tuple[NDArray[np.bool_], str]:
+    name = series.name
+    if not _plain(series):
+        raise BadData(f"{name!r} cannot be a target: it holds lists or binary data")
     texts = series.cast(pl.String, strict=False).str.to_lowercase()
     values = sorted(texts.unique().drop_nulls().to_list())
-    name = series.name
-    if series.dtype.is_nested() or not values:
-        raise BadData(f"{name!r} cannot be a target: it holds no plain values")
     if converted is not None:
         wanted = converted.strip().lower()
         if wanted not in values:
@@ -166,6 +186,10 @@ def _label(series: pl.Series, converted: str | None) -> tuple[NDArray[np.bool_],
     return (texts == known[0]).to_numpy(), known[0]
 
 
+def _plain(series: pl.Series) -> bool:
+    return not (series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object, pl.Null))
+
+
 def _shown(values: list[str]) -> str:
     if len(values) > 12:
         return f"it has {len(values):,} different values, which is more than a target should have"
@@ -176,8 +200,8 @@ def _enough(label: NDArray[np.bool_], target: str, converted: str) -> None:
     won, lost = int(label.sum()), int((~label).sum())
     if min(won, lost) < FEWEST:
         raise BadData(
-            f"{won:,} rows of {target!r} are {converted!r} and {lost:,} are not: at least {FEWEST} of each are needed "
-            "to fit anything, and 40 to trust it"
+            f"{target!r} is {converted!r} in {won:,} of the rows, and something else in {lost:,}: at least {FEWEST} of "
+            "each are needed to fit anything, and 40 to trust it"
         )
 
 
@@ -185,6 +209,8 @@ def _people(frame: pl.DataFrame, person: str | None) -> tuple[NDArray[np.int64],
     """Groups, and weights that sum to one a person. Who has no id is alone."""
     if person is None:
         return np.arange(frame.height), np.ones(frame.height)
+    if not _plain(frame[person]):
+        raise BadData(f"{person!r} cannot say whose row it is: it holds lists or binary data")
     codes = frame[person].cast(pl.String, strict=False).rank("dense").cast(pl.Int64)
     alone = codes.is_null().cum_sum().cast(pl.Int64) + (codes.max() or 0)
     group = codes.fill_null(alone).to_numpy()
@@ -193,15 +219,22 @@ def _people(frame: pl.DataFrame, person: str | None) -> tuple[NDArray[np.int64],
 
 
 def _time(series: pl.Series) -> pl.Series:
-    if series.dtype.is_integer() or series.dtype.is_float():
-        middle = float(np.median(series.drop_nulls().to_numpy())) if series.null_count() < len(series) else 0.0
-        for scale in (1, 1000, 1_000_000):  # seconds, milliseconds, microseconds since 1970
-            if 3e8 < middle / scale < 4.2e9:
-                return (series.cast(pl.Float64) * (1_000_000 // scale)).cast(pl.Int64).cast(pl.Datetime("us"))
     read = _dated(series)
+    if read is None and _plain(series) and not series.dtype.is_temporal():
+        read = _since_1970(series.cast(pl.Float64, strict=False))
     if read is None:
         raise BadData(f"{series.name!r} is no time: write it as 2026-03-02T09:30:00Z, 2026-03-02 or 02.03.2026")
     return read
+
+
+def _since_1970(numbers: pl.Series) -> pl.Series | None:
+    """Seconds, milliseconds or microseconds since 1970, whichever gives a time of ours."""
+    middle = numbers.median()
+    if isinstance(middle, int | float):
+        for scale in (1, 1000, 1_000_000):
+            if 3e8 < middle / scale < 4.2e9:
+                return (numbers * (1_000_000 // scale)).cast(pl.Int64, strict=False).cast(pl.Datetime("us"))
+    return None
 
 
 def _dated(series: pl.Series) -> pl.Series | None:
@@ -235,7 +268,7 @@ def _typed(series: pl.Series, at: NDArray[np.datetime64] | None) -> tuple[Featur
     known = len(series) - series.null_count()
     if known == 0:
         return "empty in every row"
-    if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object, pl.Null):
+    if not _plain(series):
         return "lists and binary data are not read"
     distinct = series.n_unique() - (series.null_count() > 0)
     if distinct == 1 and known == len(series):
@@ -306,11 +339,3 @@ def _words(series: pl.Series, known: int, distinct: int) -> tuple[FeatureType, p
             return "free text or an id: another value in nearly every row"
         return FeatureType.FLAG, series.is_not_null(), "free text or an id, as whether it is filled"
     return FeatureType.CATEGORY, series, f"category of {distinct:,}"
-
-
-def without(table: Table, names: Collection[str]) -> Table:
-    """The table without these features. Raises `BadData` where none is left."""
-    left = [feature.name for feature in table.features if feature.name not in names]
-    if not left:
-        raise BadData("every column is suspicious, so none is left to learn from; --keep COLUMN=REASON keeps one")
-    return replace(table.only(left))

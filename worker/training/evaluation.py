@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from worker.training.fit import Choice, Fit, fit
 from worker.training.leakage import Verdict, judge, kept
-from worker.training.metrics import Floats, Undefined, auc
+from worker.training.learning import curve
+from worker.training.metrics import Floats, Undefined
 from worker.training.rivals import naive_bayes
 from worker.training.split import Fold, split
 from worker.training.table import Table
-from worker.training.validation import Held, Report, validate
+from worker.training.validation import About, Held, Report, validate
 
 Progress = Callable[[float, str], None]
 
@@ -24,8 +25,6 @@ ONE_FOLD_FROM = 100_000
 """Rows from which one held-out fifth says enough."""
 NEWEST = 0.2
 FEWEST = 10
-LEARNED_ON = (0.125, 0.25, 0.5)
-MOST_LEARNED_ON = 50_000
 BASE_RATE, NAIVE_BAYES = "base rate", "naive Bayes"
 
 
@@ -67,14 +66,22 @@ def evaluate(
     clean = _clean(table, verdicts)
     fits, held = _fitted(clean, plan, horizon, seed, _part(progress, 0.1, 0.85))
     last = fits[-1]
-    learning = _learning(clean, plan.folds[-1], last, seed, _part(progress, 0.85, 0.95))
+    learned, judged = (clean.take(rows).one_each() for rows in (plan.folds[-1].train, plan.folds[-1].test))
+    known = horizon if plan.by_time else None
+    learning = curve(learned, judged, last, horizon=known, seed=seed, progress=_part(progress, 0.85, 0.95))
     progress(0.95, "drawing up the report")
+    about = About(
+        title=title,
+        subject={**subject, "Held out": plan.words},
+        verdicts=verdicts,
+        choice=words(last.choice),
+        candidates=trials(last.choice),
+        learning=learning,
+        fold_names=plan.names,
+        notes=[*notes, *_warnings(clean, fits)],
+    )
     try:
-        return validate(
-            held, last.model, title=title, subject={**subject, "Held out": plan.words}, verdicts=verdicts,
-            choice=_words(last.choice), candidates=trials(last.choice), learning=learning, fold_names=plan.names,
-            notes=[*notes, *_warnings(clean, fits)], seed=seed,
-        )  # fmt: skip
+        return validate(held, last.model, about, seed=seed)
     except Undefined as problem:
         raise CannotJudge(f"the held-out rows cannot be judged: {problem}") from None
 
@@ -125,7 +132,7 @@ def _fitted(table: Table, plan: Plan, horizon: timedelta, seed: int, progress: P
     base: list[Floats] = []
     bayes: list[Floats] = []
     for number, fold in enumerate(plan.folds):
-        train, test = table.take(fold.train), table.take(fold.test)
+        train, test = table.take(fold.train).one_each(), table.take(fold.test)
         begin, name = number / len(plan.folds), plan.names[number]
 
         def told(share: float, what: str, begin: float = begin, name: str = name) -> None:
@@ -139,27 +146,7 @@ def _fitted(table: Table, plan: Plan, horizon: timedelta, seed: int, progress: P
     rows = np.concatenate([fold.test for fold in plan.folds])
     which = np.repeat(np.arange(len(plan.folds)), [len(fold.test) for fold in plan.folds])
     rivals = {BASE_RATE: np.concatenate(base), NAIVE_BAYES: np.concatenate(bayes)}
-    return fits, Held(table.take(rows), np.concatenate(said), which, rivals)
-
-
-def _learning(table: Table, fold: Fold, whole: Fit, seed: int, progress: Progress) -> list[tuple[int, float]]:
-    """AUC on the held-out rows when fitted on a part of the people: whether more history would help."""
-    test = table.take(fold.test)
-    if not whole.model.signal:
-        return []
-    people = np.unique(table.person[fold.train])
-    order = np.random.default_rng(seed).permutation(people)
-    points = []
-    for number, share in enumerate(LEARNED_ON):
-        progress(number / len(LEARNED_ON), f"learning curve, {share:.0%} of the people")
-        rows = fold.train[np.isin(table.person[fold.train], order[: int(share * len(order))])]
-        won = int(table.label[rows].sum())
-        if len(rows) > MOST_LEARNED_ON or min(won, len(rows) - won) < FEWEST:
-            continue
-        part = fit(table.take(rows), seed=seed, candidates=[whole.choice.kind])
-        points.append((len(rows), auc(test.label, part.model.log_odds(test.frame), test.weight)))
-    points.append((len(fold.train), auc(test.label, whole.model.log_odds(test.frame), test.weight)))
-    return points
+    return fits, Held(table.take(rows).one_each(), np.concatenate(said), which, rivals)
 
 
 def trials(choice: Choice) -> list[Mapping[str, object]]:
@@ -177,8 +164,10 @@ def trials(choice: Choice) -> list[Mapping[str, object]]:
     ]
 
 
-def _words(choice: Choice) -> str:
-    return f"{choice.kind}: {choice.reason}. Judged inside the training part, on {choice.split}."
+def words(choice: Choice) -> str:
+    """Why a candidate won."""
+    reason = choice.reason if choice.reason.startswith(choice.kind) else f"{choice.kind}: {choice.reason}"
+    return f"{reason}. Judged inside the training part, on {choice.split}."
 
 
 def _warnings(table: Table, fits: Collection[Fit]) -> list[str]:

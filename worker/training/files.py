@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ _FOREIGN = (
     (b"\x1f\x8b", "compressed with gzip", "unpack it"),
     (b"ARROW1", "an Arrow or Feather file", "save it as Parquet"),
 )
+_MARKUP = re.compile(rb"\s*(?:(<!doctype|<html|<table|<\?xml)|[\[{]\s*[\[{\"])", re.IGNORECASE)
+"""The beginnings of a web page, which some exports are in spite of their name, and of JSON."""
 
 
 class BadFile(Exception):
@@ -45,6 +48,8 @@ def read(path: Path) -> tuple[pl.DataFrame, str]:
     for mark, what, todo in _FOREIGN:
         if raw.startswith(mark):
             raise BadFile(path, f"is {what}", todo)
+    if found := _MARKUP.match(raw.removeprefix(BOM_UTF8)):
+        raise BadFile(path, "is a web page or XML" if found[1] else "is JSON", "save it as CSV (UTF-8)")
     return _text(path, raw)
 
 
@@ -89,9 +94,12 @@ def _decoded(path: Path, raw: bytes) -> tuple[str, bytes]:
     if b"\0" in raw[:4096]:
         even, odd = raw[:4096:2].count(0), raw[1:4096:2].count(0)
         encoding = "utf-16-le" if odd > even else "utf-16-be"
-        if max(even, odd) < min(len(raw), 4096) // 8:
+        if max(even, odd) < min(len(raw), 4096) // 8 or 4 * min(even, odd) > max(even, odd):
             raise BadFile(path, "holds binary data", "give a CSV or Parquet file")
-        return encoding.upper(), _recoded(path, raw, encoding)
+        try:
+            return encoding.upper(), raw.decode(encoding).encode()
+        except UnicodeDecodeError:  # it was a guess
+            raise BadFile(path, "holds binary data", "give a CSV or Parquet file") from None
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -123,7 +131,10 @@ def _separator(utf8: bytes) -> str:
 
 
 def _header(path: Path, first: str, separator: str) -> list[str]:
-    cells = next(csv.reader(io.StringIO(first), delimiter=separator), [])
+    try:
+        cells = next(csv.reader(io.StringIO(first, newline=""), delimiter=separator), [])
+    except csv.Error:
+        raise BadFile(path, "has a first row that names no columns", "is it a CSV file?", 1) from None
     names = [cell.strip() or f"column {number}" for number, cell in enumerate(cells, 1)]
     if twice := [name for name, times in Counter(names).items() if times > 1]:
         raise BadFile(path, f"two columns are called {twice[0]!r}", "rename one", 1)

@@ -16,6 +16,10 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 """An attribute, by the name that rules use."""
 
 
+Suffix = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+(_[A-Za-z0-9]+)*$", max_length=17)]
+"""With it every name of the contract fits into the 40 characters of a Salesforce field."""
+
+
 def _words(given: Any) -> Any:
     """One word or several; YAML's flags and numbers in the spelling in which attributes are kept."""
     listed = given if isinstance(given, list | tuple) else [given]
@@ -162,7 +166,8 @@ class Goal(_Part):
 
     A person leaves the population with the first event, unless the goal `repeats`. `segment` names an attribute: a
     segment with at least `segment_minimum` conversions (and as many others) has a model of its own, every other is
-    scored by the model of all.
+    scored by the model of all. `field_suffix`: what the fields of a goal that is not the primary one add to the names
+    of the contract, as in `Lead_Score_upgrade__c`; without it they are those that a source names, or none.
     """
 
     event: Event = DealWon()
@@ -172,6 +177,7 @@ class Goal(_Part):
     deal_people: DealPeople = DealPeople.EITHER
     segment: Name | None = None
     segment_minimum: int = Field(default=200, ge=40)
+    field_suffix: Suffix | None = None
 
     @field_validator("event", mode="before")
     @classmethod

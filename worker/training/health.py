@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from worker.store import drifts, models, training
+from worker.store import drifts, models, revisions, training
 from worker.store.models import Event, State
 from worker.store.training import Kind, RequestState
 from worker.training.schedule import WATCH_EVERY
@@ -20,12 +20,13 @@ LEVELS = ("ok", "watch", "alert")
 @dataclass(frozen=True, slots=True)
 class Watched:
     """A model that scores or watches. `level` is that of its newest check, "unchecked" before the first and "overdue"
-    when that is more than two periods old; `why` are the findings, gravest first."""
+    when that is more than two periods old; `value` the same as a number; `why` are the findings, gravest first."""
 
     number: int
     segment: str
     state: State
     level: str
+    value: int
     checked_at: datetime | None
     why: Sequence[str]
 
@@ -51,12 +52,18 @@ def summary(connection: Connection, goal: str, now: datetime) -> Summary:
         if check and check.at < now - 2 * WATCH_EVERY:
             level = "overdue"
         why = list(check.body.get("why", ())) if check else []
-        watched.append(Watched(model.number, model.segment, model.state, level, check.at if check else None, why))
+        watched.append(
+            Watched(
+                model.number, model.segment, model.state, level, level_value(level), check.at if check else None, why
+            )
+        )
         if model.state is State.CHAMPION and level == "alert":
             problems.append(f"model {model.number} has drifted: {why[0] if why else 'see `leadgauge model show`'}")
         newest = next(iter(models.events(connection, goal, model.number)), None)
         if newest is not None and newest.event == Event.UNUSABLE:
             problems.append(newest.reason)
+    if revisions.current(connection, "policy", goal) is None:
+        problems.append(f"goal {goal} has no policy yet, so nobody is scored for it: run `leadgauge migrate`")
     last = training.newest(connection, goal, Kind.TRAIN)
     if last is not None and last.state is RequestState.FAILED and now - last.created_at < timedelta(days=7):
         problems.append(f"training request {last.id} failed: {last.problem}")

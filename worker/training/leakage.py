@@ -32,9 +32,11 @@ TOO_MUCH = ((0.80, 0.5), (0.75, 1.0))
 """(AUC reached with it, information added in parts of what all others tell together): from these on a column is asked
 about. Honest columns of sales data share what they tell, and seldom reach so far together."""
 FROM_NOTHING = 0.60
-"""The others' AUC below which there is nothing to compare with, and only the first of these pairs counts."""
+CROWD = 10
+"""The others' AUC, and their number, below which there is little to compare with, and only the first of these pairs
+counts: in a narrow table an honest column may well tell more than the rest."""
 COMPANY_SHARE = 0.25
-"""The part that is too much where another column was found out: they come from the same export."""
+"""The part that is too much in a crowd where another column was found out: they come from the same export."""
 REFITS = 3
 HARD_SHARE = 0.08
 LEAST_CLASS = 40
@@ -137,7 +139,8 @@ class _Charge:
 
 
 class _Court:
-    """Judges columns by the data alone. `charges`: those found suspicious, and why."""
+    """Judges columns by the data alone. `charges`: those found suspicious, and why. What sales causes is out without a
+    hearing, and would be a bad witness: it makes honest columns look weak, or like its accomplices."""
 
     def __init__(self, sample: Sample) -> None:
         self.sample = sample
@@ -146,7 +149,10 @@ class _Court:
         self.enough = bool(min(label.sum(), (~label).sum()) >= LEAST_CLASS)
         by_strength = sorted(sample.single, key=lambda name: (-sample.single[name].alone, name))
         self._certain(by_strength)
-        self._looked_at = [name for name in by_strength if name not in self.charges][:WIDTH]
+        heard = {feature.name for feature in sample.table.features if feature.cause is not Cause.SALES} - {
+            *self.charges
+        }
+        self._looked_at = [name for name in by_strength if name in heard][:WIDTH]
         if self.enough:
             self._hear()
 
@@ -161,10 +167,18 @@ class _Court:
 
     def _hear(self) -> None:
         single = self.sample.single
-        for more, less in self.sample.ahead_of(self._looked_at).items():
-            self.charges[more] = _Charge(
-                Level.SUSPICIOUS, f"is never less than {less!r}, and what it is more tells the outcome: it runs ahead"
-            )
+        ahead = self.sample.ahead_of(self._looked_at)
+        unasked = [name for name in self._looked_at if name not in ahead]
+        core = self.sample.together(unasked) if ahead else None
+        for more, less in ahead.items():
+            with_it = self.sample.together([*unasked, more])
+            if core and _too_much(with_it, core, crowd=True, company=True):
+                self.charges[more] = _Charge(
+                    Level.SUSPICIOUS,
+                    f"is never less than {less!r}, and what it is more tells the outcome: it runs ahead",
+                    with_it,
+                    core,
+                )
         trusted: list[str] = []
         doubted: list[str] = []
         for name in self._open():
@@ -173,7 +187,7 @@ class _Court:
         core = self.sample.together(trusted)
         for name in doubted:
             with_it = self.sample.together([*trusted, name])
-            if _too_much(with_it, core):
+            if _too_much(with_it, core, crowd=len(trusted) >= CROWD):
                 self._charge(name, with_it, core)
             elif single[name].hard and _share(with_it, core) >= HARD_SHARE:
                 part = f"{single[name].hard:.0%}" if single[name].hard >= 0.01 else "some"
@@ -197,8 +211,9 @@ class _Court:
             leaned_on = self.sample.leaned_on(groups)
             found: list[tuple[float, list[str], Joint]] = []
             for number in sorted(range(len(groups)), key=lambda each: -leaned_on[each])[:REFITS]:
-                rest = self.sample.together([name for name in names if name not in groups[number]])
-                if _too_much(whole, rest, company=company):
+                others = [name for name in names if name not in groups[number]]
+                rest = self.sample.together(others)
+                if _too_much(whole, rest, crowd=len(others) >= CROWD, company=company):
                     found.append((whole.explained - rest.explained, groups[number], rest))
             if not found:
                 break
@@ -218,13 +233,14 @@ class _Court:
         )
 
 
-def _too_much(with_it: Joint, without_it: Joint, *, company: bool = False) -> bool:
+def _too_much(with_it: Joint, without_it: Joint, *, crowd: bool, company: bool = False) -> bool:
+    """`crowd`: at least `CROWD` others are compared with. `company`: another column was found out before."""
     if with_it.auc - without_it.auc < GAIN:
         return False
     share = _share(with_it, without_it)
-    if company:
+    if company and crowd:
         return share >= COMPANY_SHARE
-    pairs = TOO_MUCH if without_it.auc >= FROM_NOTHING else TOO_MUCH[:1]
+    pairs = TOO_MUCH if crowd and without_it.auc >= FROM_NOTHING else TOO_MUCH[:1]
     return any(with_it.auc >= reached and share >= part for reached, part in pairs)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from typing import Any
 
 import matplotlib as mpl
@@ -17,10 +18,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from scipy.special import ndtri
 
-from worker.training.insight import Dependence, Importance
+from worker.training.insight import Dependence
 from worker.training.metrics import Bin, Interval, Slice
-from worker.training.validation import Part
+from worker.training.parts import Part
 
 # Stand-ins that no other shape of a plot has, replaced by the page's variables.
 _INK, _MUTED, _LINE, _ACCENT, _SECOND = "#010203", "#010204", "#010205", "#010206", "#010207"
@@ -59,7 +61,7 @@ def rivals(figures: Mapping[str, Interval]) -> str:
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("AUC, with its 95 % interval (0.5 is chance)")
 
-    return _svg("rivals", draw, height=0.9 + 0.42 * len(figures))
+    return _svg("rivals", "AUC of the model and its rivals", draw, height=0.9 + 0.42 * len(figures))
 
 
 def deciles(slices: Sequence[Slice], base_rate: float) -> str:
@@ -69,10 +71,13 @@ def deciles(slices: Sequence[Slice], base_rate: float) -> str:
         rates = [part.rate for part in slices]
         places = range(1, len(rates) + 1)
         axes.bar(places, rates, 0.72, color=_ACCENT)
+        top = max([*rates, base_rate])
         for place, part in zip(places, slices, strict=True):
+            # Not through the line of the base rate.
+            above = 0 if not 0 <= base_rate - part.rate < 0.08 * top else base_rate - part.rate
             axes.annotate(
-                f"{part.lift:.1f}x", (place, part.rate), (0, 4), textcoords="offset points", ha="center", color=_MUTED,
-                fontsize=8.5,
+                f"{part.lift:.1f}x", (place, part.rate + above), (0, 4), textcoords="offset points", ha="center",
+                color=_MUTED, fontsize=8.5,
             )  # fmt: skip
         axes.axhline(base_rate, color=_SECOND, linewidth=1.4)
         axes.annotate(
@@ -86,7 +91,7 @@ def deciles(slices: Sequence[Slice], base_rate: float) -> str:
         axes.set_xlabel("tenth of the leads, best first")
         axes.set_ylabel("converted")
 
-    return _svg("deciles", draw)
+    return _svg("deciles", "conversion rate by tenth of the leads", draw)
 
 
 def gains(slices: Sequence[Slice]) -> str:
@@ -111,18 +116,19 @@ def gains(slices: Sequence[Slice]) -> str:
         axes.set_xlabel("leads called, best first")
         axes.set_ylabel("conversions found")
 
-    return _svg("gains", draw)
+    return _svg("gains", "share of conversions found by share of leads called", draw)
 
 
 def calibration(bins: Sequence[Bin]) -> str:
-    """What came beside what was predicted."""
+    """What came beside what was predicted, with its 95 % interval."""
 
     def draw(axes: Axes) -> None:
         top = 1.08 * max([*(part.predicted for part in bins), *(part.observed for part in bins), 0.01])
         axes.plot([0, top], [0, top], color=_MUTED, linewidth=1, linestyle=(0, (2, 2)))
-        axes.plot(
-            [part.predicted for part in bins], [part.observed for part in bins], "o-", color=_ACCENT, markersize=6
-        )
+        for part in bins:
+            ends = [min(end, top) for end in _wilson(part)]
+            axes.plot([part.predicted] * 2, ends, color=_ACCENT, linewidth=2.5, alpha=0.4, solid_capstyle="round")
+        axes.plot([part.predicted for part in bins], [part.observed for part in bins], "o", color=_ACCENT, markersize=6)
         axes.set_xlim(0, top)
         axes.set_ylim(0, top)
         axes.xaxis.set_major_formatter(_PERCENT)
@@ -130,7 +136,7 @@ def calibration(bins: Sequence[Bin]) -> str:
         axes.set_xlabel("predicted")
         axes.set_ylabel("converted")
 
-    return _svg("calibration", draw)
+    return _svg("calibration", "conversion rate by predicted probability", draw)
 
 
 def over_time(parts: Sequence[Part]) -> str:
@@ -145,7 +151,7 @@ def over_time(parts: Sequence[Part]) -> str:
         axes.yaxis.set_major_formatter(_PERCENT)
         axes.legend(loc="best", labelcolor=_INK)
 
-    return _svg("time", draw)
+    return _svg("time", "conversion rate, predicted and real, over time", draw)
 
 
 def learning(points: Sequence[tuple[int, float]]) -> str:
@@ -158,25 +164,13 @@ def learning(points: Sequence[tuple[int, float]]) -> str:
         axes.set_xticks(rows, [f"{count:,}" for count in rows])
         axes.minorticks_off()
         axes.margins(0.08, 0.2)
+        low, high = axes.get_ylim()
+        wider = max(0.0, 0.04 - (high - low)) / 2
+        axes.set_ylim(low - wider, high + wider)
         axes.set_xlabel("rows learnt from")
         axes.set_ylabel("AUC")
 
-    return _svg("learning", draw)
-
-
-def importance(found: Sequence[Importance]) -> str:
-    """How far each feature moves a lead, strongest first."""
-
-    def draw(axes: Axes) -> None:
-        places = range(len(found))
-        axes.barh(places, [each.weight for each in found], 0.66, color=_ACCENT)
-        axes.set_yticks(list(places), [_short(each.label, 30) for each in found])
-        axes.invert_yaxis()
-        axes.tick_params(axis="y", length=0, labelcolor=_INK)
-        axes.grid(axis="y", visible=False)
-        axes.set_xlabel("mean distance from the average lead, in log-odds")
-
-    return _svg("importance", draw, height=0.9 + 0.27 * len(found))
+    return _svg("learning", "AUC by rows learnt from", draw)
 
 
 def dependence(found: Dependence, number: int) -> str:
@@ -184,36 +178,47 @@ def dependence(found: Dependence, number: int) -> str:
 
     def draw(axes: Axes) -> None:
         known = [point for point in found.points if point.value is not None]
-        missing = [point for point in found.points if point.value is None]
+        missing = [point.probability for point in found.points if point.value is None]
         if found.numeric:
             values = [float(point.value) for point in known if point.value is not None]
             axes.plot(values, [point.probability for point in known], color=_ACCENT)
             axes.xaxis.set_major_formatter(_COUNT)
+            for probability in missing:
+                axes.axhline(probability, color=_SECOND, linewidth=1.2, linestyle=(0, (4, 2)))
+                axes.annotate(
+                    "missing", (1, probability), (0, 3), xycoords=("axes fraction", "data"),
+                    textcoords="offset points", ha="right", color=_SECOND, fontsize=9,
+                )  # fmt: skip
         else:
-            places = range(len(known))
-            axes.barh(places, [point.probability for point in known], 0.62, color=_ACCENT)
-            axes.set_yticks(list(places), [_short(str(point.value), 16) for point in known])
+            bars = [(_short(str(point.value), 16), point.probability, _ACCENT) for point in known]
+            bars += [("missing", probability, _SECOND) for probability in missing]
+            places = range(len(bars))
+            axes.barh(places, [bar[1] for bar in bars], 0.62, color=[bar[2] for bar in bars])
+            axes.set_yticks(list(places), [bar[0] for bar in bars])
             axes.invert_yaxis()
             axes.tick_params(axis="y", length=0, labelcolor=_INK)
             axes.grid(axis="y", visible=False)
-        for point in missing:
-            line = axes.axhline if found.numeric else axes.axvline
-            line(point.probability, color=_SECOND, linewidth=1.2, linestyle=(0, (4, 2)), label="missing")
-            axes.legend(loc="best", labelcolor=_INK, fontsize=9)
         axes.xaxis.set_major_locator(MaxNLocator(4))
         scale = axes.yaxis if found.numeric else axes.xaxis
         scale.set_major_formatter(_PERCENT)
         if found.numeric:
             axes.set_ylim(0, 1.15 * max(point.probability for point in found.points))
 
-    return _svg(f"dependence{number}", draw, width=3.9, height=2.5)
+    return _svg(f"dependence{number}", f"prediction by {found.label}", draw, width=3.9, height=2.5)
 
 
 def _short(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1].rstrip() + "\u2026"
 
 
-def _svg(name: str, draw: Callable[[Axes], None], width: float = 5.4, height: float = 3.3) -> str:
+def _wilson(part: Bin) -> tuple[float, float]:
+    """The 95 % interval of an observed share (Wilson 1927)."""
+    z2, n, p = float(ndtri(0.975)) ** 2, part.weight, part.observed
+    middle, half = p + z2 / (2 * n), (z2 * (p * (1 - p) + z2 / (4 * n)) / n) ** 0.5
+    return (middle - half) / (1 + z2 / n), (middle + half) / (1 + z2 / n)
+
+
+def _svg(name: str, title: str, draw: Callable[[Axes], None], width: float = 5.4, height: float = 3.3) -> str:
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
@@ -224,7 +229,8 @@ def _svg(name: str, draw: Callable[[Axes], None], width: float = 5.4, height: fl
     text = text[text.index("<svg") :].strip()
     # Scaled by the page, in its font; a style element would hold for the page as a whole.
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
-    text = re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', r'<svg \1 role="img" stroke-linejoin="round">', text, count=1)
+    opened = f'role="img" aria-label="{escape(title, quote=True)}" stroke-linejoin="round"'
+    text = re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', lambda svg: f"<svg {svg[1]} {opened}>", text, count=1)
     text = re.sub(r"font-family: [^;\"]+", "font-family: inherit", text)
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = text.replace("url(#", f"url(#{name}-").replace('xlink:href="#', f'href="#{name}-')

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from worker.lifecycle.policy import Policy, Promotion
-from worker.scoring.scale import PointScale
+from worker.scoring.scale import PointScale, probability
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +48,40 @@ class Moves:
         return gone / self.people if self.people else 0.0
 
 
+def scored(log_odds: float, policy: Policy) -> int:
+    """0 to 100, as the policy shows a model's odds; where it shows points of rules alone, as it would show them."""
+    if policy.scale.kind == "probability":
+        return round(probability(log_odds))
+    return PointScale(policy.scale.pdo, policy.scale.reference_odds).score(log_odds)
+
+
 def moves(pairs: Iterable[tuple[float, float | None, str]], policy: Policy) -> Moves:
     """`pairs`: the challenger's log-odds, the champion's (None where rules scored), and the bucket held.
 
-    Both models are put on the policy's scale without guardrails, which bind either alike.
+    Both models are put on the policy's scale without guardrails, which bind either alike, and without what rules still
+    have to say beside them.
     """
-    scale = PointScale(policy.scale.pdo, policy.scale.reference_odds)
     counted: Counter[tuple[str, str]] = Counter()
     for challenger, champion, held in pairs:
-        now = held if champion is None else policy.bucket(scale.score(champion)).name
-        counted[now, policy.bucket(scale.score(challenger)).name] += 1
+        now = held if champion is None else policy.bucket(scored(champion, policy)).name
+        counted[now, policy.bucket(scored(challenger, policy)).name] += 1
     return Moves(counted)
 
 
 def objections(
-    challenger: Figures | None, champion: Figures | None, moved: Moves | None, rules: Promotion, *, signal: bool = True
+    challenger: Figures | None,
+    champion: Figures | None,
+    moved: Moves | None,
+    rules: Promotion,
+    *,
+    against: int | None = None,
+    signal: bool = True,
 ) -> list[str]:
     """What speaks against the promotion, with the figures; nothing when it may go ahead.
 
-    `challenger` and `champion` were measured on the same people; without a champion the base rate is what must be
-    beaten. `moved` is None where nobody was compared. `signal`: whether the challenger found any.
+    `challenger` and `champion` were measured on the same people. `against`: the number of the champion; without one the
+    base rate is what must be beaten. `moved` is None where nobody was compared. `signal`: whether the challenger found
+    any.
     """
     if not signal:
         return ["no signal: it gives everybody the base rate"]
@@ -79,6 +93,11 @@ def objections(
         found.append(
             f"too few matured outcomes: {challenger.conversions} conversions and {others} others were held out, "
             f"{rules.min_conversions} and {rules.min_others} are needed"
+        )
+    if against is not None and champion is None:
+        found.append(
+            f"model {against}, which scores now, was not measured beside it: train anew, so that both are judged on "
+            "the same people"
         )
     if champion is None:
         if challenger.log_loss >= challenger.base_log_loss:

@@ -18,7 +18,7 @@ from worker.scoring.scale import PointScale, propose
 from worker.store import drifts, models, revisions, shadow
 from worker.store.models import Event, Registered, State
 from worker.store.revisions import Revision
-from worker.training.promotion import Figures, Moves, moves, objections
+from worker.training.promotion import Figures, Moves, moves, objections, scored
 from worker.training.refusal import ModelRefused, PromotionRefused
 
 ENOUGH = 100
@@ -36,7 +36,7 @@ class Promoted:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A challenger beside the champion of its segment (None: rules score), each pair in that order. `held_out`: on the
+    """A challenger beside whoever scores its segment now (None: rules do), each pair in that order. `held_out`: on the
     people whom the challenger was not made from; `closed`: on those whose horizon closed since, by the newest check."""
 
     challenger: Registered
@@ -60,14 +60,13 @@ def compare(connection: Connection, goal: str, number: int) -> Comparison:
     """The figures for and against a challenger. Raises `ModelRefused` for a model that there is not."""
     challenger = find(connection, goal, number)
     _, roster = models.champions(connection, goal)
-    held = roster.get(challenger.segment)
+    held = roster.get(challenger.segment, roster.get(""))
     champion = models.get(connection, goal, held) if held is not None and held != number else None
     policy = _policy(connection, goal)[0]
     pairs = shadow.pairs(connection, goal, number)
     changed = moves([(pair.challenger, pair.held, pair.bucket) for pair in pairs], policy)
-    scale = PointScale(policy.scale.pdo, policy.scale.reference_odds)
     changes = [
-        abs(scale.score(pair.challenger) - (pair.score if pair.held is None else scale.score(pair.held)))
+        abs(scored(pair.challenger, policy) - (pair.score if pair.held is None else scored(pair.held, policy)))
         for pair in pairs
     ]
     told = challenger.manifest.get("figures", {})
@@ -83,6 +82,7 @@ def compare(connection: Connection, goal: str, number: int) -> Comparison:
             *held_out,
             changed if champion else None,
             policy.promotion,
+            against=champion.number if champion else None,
             signal=bool(challenger.manifest.get("signal", True)),
         ),
     )
@@ -155,7 +155,8 @@ def publish_scale(
 ) -> int:
     """Append the policy revision with this scale; returns its number. Raises `EditConflict`."""
     policy, current = _policy(connection, goal)
-    body = policy.model_dump(mode="json") | {"scale": asdict(scale)}
+    body = policy.model_dump(mode="json")
+    body["scale"] |= asdict(scale)
     return revisions.publish(
         connection, "policy", goal, policies.parse(body).model_dump(mode="json"),
         after=current.revision, author=author, comment=comment, now=now,

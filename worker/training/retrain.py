@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from worker.store import models, shadow
 from worker.store.models import Registered, Stored
-from worker.training import drift, leakage
+from worker.training import drift, leakage, rates
 from worker.training.artefact import pack
 from worker.training.collection import snapshots
 from worker.training.fills import days_to_filling
@@ -28,7 +28,7 @@ from worker.training.measure import measure
 from worker.training.preview import NEEDED
 from worker.training.promotion import Figures
 from worker.training.refusal import ModelRefused
-from worker.training.reporting import plain, reported
+from worker.training.reporting import Trained, plain, reported, stored
 from worker.training.shop import Progress, Shop, people_of_today
 from worker.training.table import Table
 
@@ -132,7 +132,7 @@ def _make(
     progress: Callable[[float], None],
 ) -> Made:
     rows, held, how = hold_out(table, shop.goal.horizon)
-    learned, judged = table.take(rows), table.take(held)
+    learned, judged = table.take(rows).one_each(), table.take(held).one_each()
     missing = {name: today.get_column(name).null_count() / max(today.height, 1) for name in table.frame.columns}
     verdicts = leakage.judge(
         learned, live=missing if today.height else None, fills=fills, overrides=shop.overrides, seed=seed
@@ -147,8 +147,9 @@ def _make(
     figures = measure(judged.label, said, judged.person, judged.weight) if model.signal else None
     champion = _champion(shop, segment)
     beside, others = _rivals(shop, champion, judged)
-    progress(0.9)
-    report = reported(shop, segment, fitted, learned.only(kept), judged.only(kept), verdicts, others, how, seed)
+    progress(0.85)
+    says = model.log_odds(today)
+    report = reported(shop, Trained(segment, fitted, learned, judged, verdicts, how, others, says), seed)
     assert table.at is not None, "snapshots have instants"
     manifest = {
         "goal": shop.name,
@@ -175,11 +176,12 @@ def _make(
         "overridden": [_told(verdict) for verdict in verdicts if verdict.override],
         **_references(model, judged, said, today),
         "log_odds": [float(value) for value in np.quantile(said, np.linspace(0, 1, QUANTILES))],
+        "rates": rates.measured(learned.only(kept), model.axes).plain() if model.signal else {},
     }
     artefact, whole = pack(model, manifest, shop.key)
-    said_today = dict(zip(today.get_column("person_id").to_list(), model.log_odds(today).tolist(), strict=True))
+    said_today = dict(zip(today.get_column("person_id").to_list(), says.tolist(), strict=True))
     progress(1.0)
-    return Made(segment, model, artefact, whole, None, figures, said_today)
+    return Made(segment, model, artefact, whole, stored(report) if report else None, figures, said_today)
 
 
 def _references(model: Model, judged: Table, said: NDArray[np.float64], today: pl.DataFrame) -> dict[str, Any]:

@@ -55,6 +55,11 @@ class Table:
             at=None if self.at is None else self.at[positions],
         )
 
+    def one_each(self) -> Table:
+        """The same rows, with weights that sum to 1 a person again: after some of a person's were left out."""
+        _, of_row = np.unique(self.person, return_inverse=True)
+        return replace(self, weight=self.weight / np.bincount(of_row, self.weight)[of_row])
+
     def only(self, names: Sequence[str]) -> Table:
         """These features, in this table's order."""
         kept = tuple(feature for feature in self.features if feature.name in set(names))

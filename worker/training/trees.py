@@ -173,7 +173,7 @@ def grow_forest(rows: Rows, grid: Grid, seed: int) -> Trees:
         own = np.arange(tree.node_count)
         parts.append(
             (
-                np.where(leaf, 0, useful[tree.feature]),
+                np.where(leaf, 0, useful[np.where(leaf, 0, tree.feature)]),  # a leaf asks about -2
                 np.where(leaf, _NO_CUT, np.floor(tree.threshold)),
                 np.full(tree.node_count, -1),
                 np.where(leaf, own, tree.children_left) + start,

@@ -15,47 +15,50 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from worker.features.feature import Feature, FeatureType
 from worker.scoring.model import Model
-from worker.training import metrics
-from worker.training.insight import (
-    Dependence,
-    Example,
-    Importance,
-    chance,
-    dependences,
-    examples,
-    importance,
-)
+from worker.training import metrics, parts, worth
+from worker.training.insight import Dependence, Example, Importance, chance, dependences, examples, importance
 from worker.training.leakage import Verdict
 from worker.training.metrics import Bin, Confusion, Floats, Interval, Slice, Undefined
+from worker.training.parts import Part
 from worker.training.table import Table
+from worker.training.worth import Bucket, BucketOutcome
 
 T = TypeVar("T")
+OURS = "this model"
 BEST = (0.05, 0.10, 0.20)
-FEWEST = 10
-"""Rows of each class below which a part has no AUC of its own."""
-SEGMENT_LEVELS, SEGMENTS = 8, 4
 EXPLAINED = 2_000
-_SEGMENT_WORDS = ("source", "country", "industry", "region", "segment", "channel", "visitor")
-BUCKETS = (("top 5 %", 0.05), ("next 15 %", 0.20), ("next 30 %", 0.50), ("the rest", 1.0))
+"""Held-out rows that importance, dependence and examples are taken from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """Held-out rows and what a model that had not seen them said. `fold` (rows,): which model. `rivals`: log-odds of
-    others on the same rows; of those named in `ranking_only`, whose scale is none of probability, only the order."""
+    others on the same rows; of those named in `ranking_only`, whose scale is none of probability, only the order.
+    `outcomes`: a row each, as `worth.aftermath` gives them."""
 
     table: Table
     log_odds: Floats
     fold: NDArray[np.int64]
     rivals: Mapping[str, Floats]
     ranking_only: frozenset[str] = frozenset()
+    outcomes: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """How scores are called. `buckets` from the highest, none: shares of the leads. `called`: from this probability on
+    a lead is called, in the confusion matrix; None: the best fifth. `words` for that, as in "an MQL (70 points)"."""
+
+    buckets: tuple[Bucket, ...] = ()
+    called: float | None = None
+    words: str = "the best fifth"
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One model on some rows. None: not defined there. Log-loss in nats; `best`: share -> precision."""
+    """One model on some rows. None: not defined there. Log-loss in nats; `best`: share -> precision; `lift`: that of
+    the best tenth."""
 
     rows: int
     people: int
@@ -72,116 +75,82 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A stretch of time or a segment. `predicted`: mean probability, to hold beside `rate`."""
+class About:
+    """What the figures do not say. `subject`: what was judged, label -> text. `choice`: why this candidate, in words;
+    `candidates`: the table behind that, as the fit gives it. `learning`: (rows, AUC) when fitted on so many. `people`:
+    whether rows are people of ours, whom a number leads to."""
 
-    name: str
-    rows: int
-    conversions: int
-    rate: float
-    predicted: float
-    auc: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class BucketOutcome:
-    """What became of the leads of a score bucket. None where the outcomes do not say."""
-
-    bucket: str
-    leads: int
-    close_rate: float
-    decided: int
-    win_rate: float | None
-    days_to_close: float | None
-    revenue_per_lead: float | None
+    title: str
+    subject: Mapping[str, str]
+    verdicts: Sequence[Verdict] = ()
+    choice: str = ""
+    candidates: Sequence[Mapping[str, object]] = ()
+    learning: Sequence[tuple[int, float]] = ()
+    fold_names: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    people: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All of it. `subject`: what was judged, in words, label -> text. `choice`: why this candidate, in words;
-    `candidates`: the table behind that, as the fit gives it. `learning`: (rows, AUC) when fitted on so many."""
+    """All of it. `folds`: fold -> model -> figures. `called`: whom the confusion matrix calls, in words."""
 
-    title: str
-    subject: Mapping[str, str]
+    about: About
     signal: bool
     kind: str
-    choice: str
-    candidates: Sequence[Mapping[str, object]]
     figures: Figures
     rivals: Mapping[str, Figures]
-    folds: Mapping[str, Figures]
+    folds: Mapping[str, Mapping[str, Figures]]
     deciles: Sequence[Slice]
     calibration: Sequence[Bin]
     confusion: Confusion
+    called: str
     over_time: Sequence[Part]
     segments: Mapping[str, Sequence[Part]]
-    learning: Sequence[tuple[int, float]]
-    verdicts: Sequence[Verdict]
     importance: Sequence[Importance]
     dependence: Sequence[Dependence]
     examples: Sequence[Example]
     business: Sequence[BucketOutcome]
-    notes: Sequence[str]
 
 
-def validate(
-    held: Held,
-    model: Model,
-    *,
-    title: str,
-    subject: Mapping[str, str],
-    verdicts: Sequence[Verdict] = (),
-    choice: str = "",
-    candidates: Sequence[Mapping[str, object]] = (),
-    learning: Sequence[tuple[int, float]] = (),
-    fold_names: Sequence[str] = (),
-    threshold: float | None = None,
-    outcomes: pl.DataFrame | None = None,
-    notes: Sequence[str] = (),
-    seed: int = 0,
-) -> Report:
+DEFAULT_LADDER = Ladder()
+
+
+def validate(held: Held, model: Model, about: About, ladder: Ladder = DEFAULT_LADDER, *, seed: int = 0) -> Report:
     """Every figure of the report.
 
-    `model`: the one that is explained: that of the last fold, whose rows of `held` it has not seen. `threshold`: on the
-    probability, for the confusion matrix; None: where the best fifth begins. `outcomes`: one row a row of `held`:
-    decided bool, won bool, days f64, revenue f64, null where unknown. Raises `Undefined` where `held` has one class.
+    `model`: the one that is explained: that of the last fold, whose rows of `held` it has not seen. Raises `Undefined`
+    where `held` has one class.
     """
     table, likely = held.table, chance(held.log_odds)
-    if threshold is None:
-        threshold = float(np.quantile(likely, 0.8, method="inverted_cdf"))
-    folds = np.unique(held.fold)
-    names = list(fold_names) or [f"fold {number + 1}" for number in range(len(folds))]
-    last = np.flatnonzero(held.fold == folds[-1])
-    some = _sampled(last, EXPLAINED, seed)
-    explained = table.take(some)
+    if table.label.all() or not table.label.any():
+        raise Undefined("every held-out row is of one class")
+    called = ladder.called
+    if called is None:
+        called = float(np.quantile(likely, 0.8, method="inverted_cdf"))
+    last = np.flatnonzero(held.fold == held.fold.max())
+    explained = table.take(_sampled(last, EXPLAINED, seed))
+    features = {feature.name for feature in model.features}
+    everybody = _everybody(held, np.arange(len(table)), seed)
     return Report(
-        title=title,
-        subject=subject,
+        about=about,
         signal=model.signal,
         kind=model.kind,
-        choice=choice,
-        candidates=candidates,
-        figures=figures(table, held.log_odds, held.fold, seed=seed),
-        rivals={
-            name: figures(table, score, held.fold, ranked=name in held.ranking_only, seed=seed)
-            for name, score in held.rivals.items()
-        },
-        folds={
-            name: figures(table.take(rows), held.log_odds[rows], held.fold[rows], seed=seed)
-            for name, rows in zip(names, (np.flatnonzero(held.fold == each) for each in folds), strict=True)
-        },
+        figures=everybody[OURS],
+        rivals={name: its for name, its in everybody.items() if name != OURS},
+        folds=_folds(held, about.fold_names, everybody, seed),
         deciles=_deciles(held),
         calibration=metrics.calibration(table.label, likely, table.weight),
-        confusion=metrics.confusion(table.label, likely, threshold, table.weight),
-        over_time=_over_time(held),
-        segments=_segments(held),
-        learning=learning,
-        verdicts=verdicts,
+        confusion=metrics.confusion(table.label, likely, called, table.weight),
+        called=ladder.words,
+        over_time=parts.over_time(table, held.log_odds, held.fold),
+        segments=parts.segments(table, held.log_odds, held.fold, features),
         importance=importance(model, explained.frame),
         dependence=dependences(model, explained.frame),
-        examples=examples(model, explained),
-        business=() if outcomes is None else business(held, outcomes),
-        notes=notes,
+        examples=examples(model, explained, numbered=about.people),
+        business=()
+        if held.outcomes is None
+        else worth.by_bucket(table, held.log_odds, held.outcomes, ladder.buckets, seed=seed),
     )
 
 
@@ -192,6 +161,9 @@ def figures(table: Table, log_odds: Floats, fold: NDArray[np.int64], *, ranked: 
     def interval() -> Interval:
         found = metrics.bootstrap({"auc": metrics.auc}, label, log_odds, table.person, weight, fold=fold, seed=seed)
         return found["auc"]
+
+    def lift(rows: NDArray[np.int64]) -> float:
+        return metrics.gains(label[rows], log_odds[rows], weight[rows], [0.1])[0].lift
 
     auc = _maybe(interval)
     return Figures(
@@ -206,37 +178,30 @@ def figures(table: Table, log_odds: Floats, fold: NDArray[np.int64], *, ranked: 
         brier=None if ranked else metrics.brier(label, likely, weight),
         ece=None if ranked else metrics.ece(label, likely, weight),
         best={f"{share:g}": _precision(table, log_odds, fold, share) for share in BEST},
-        lift=_maybe(
-            lambda: _by_fold(fold, lambda rows: metrics.gains(label[rows], log_odds[rows], weight[rows], [0.1])[0].lift)
-        ),
+        lift=_maybe(lambda: _by_fold(fold, lift)),
     )
 
 
-def business(held: Held, outcomes: pl.DataFrame) -> list[BucketOutcome]:
-    """Close rate, win rate, median days to close and mean revenue per lead by score bucket, best first."""
-    order = np.argsort(-held.log_odds, kind="stable")
-    ends = [round(until * len(order)) for _, until in BUCKETS]
-    found = []
-    for (name, _), start, end in zip(BUCKETS, [0, *ends], ends, strict=False):
-        rows = outcomes[order[start:end]]
-        if not rows.height:
-            continue
-        decided = rows.filter(pl.col("decided").fill_null(False))
-        won = decided.filter(pl.col("won").fill_null(False))
-        days = won["days"].median()
-        paid = rows["revenue"].drop_nulls()
-        found.append(
-            BucketOutcome(
-                bucket=name,
-                leads=rows.height,
-                close_rate=won.height / rows.height,
-                decided=decided.height,
-                win_rate=won.height / decided.height if decided.height else None,
-                days_to_close=float(days) if isinstance(days, int | float) else None,
-                revenue_per_lead=float(paid.sum()) / rows.height if len(paid) else None,
-            )
-        )
-    return found
+def _everybody(held: Held, rows: NDArray[np.int64], seed: int) -> dict[str, Figures]:
+    """Ours and the rivals' on these rows."""
+    table, fold = held.table.take(rows), held.fold[rows]
+    return {
+        name: figures(table, said[rows], fold, ranked=name in held.ranking_only, seed=seed)
+        for name, said in {OURS: held.log_odds, **held.rivals}.items()
+    }
+
+
+def _folds(
+    held: Held, names: Sequence[str], everybody: Mapping[str, Figures], seed: int
+) -> dict[str, Mapping[str, Figures]]:
+    numbers = np.unique(held.fold)
+    given = list(names) or [f"fold {number}" for number in range(1, len(numbers) + 1)]
+    if len(numbers) == 1:
+        return {given[0]: everybody}
+    return {
+        name: _everybody(held, np.flatnonzero(held.fold == number), seed)
+        for name, number in zip(given, numbers, strict=True)
+    }
 
 
 def _maybe(figure: Callable[[], T]) -> T | None:
@@ -268,50 +233,6 @@ def _deciles(held: Held) -> list[Slice]:
         with suppress(Undefined):
             found.append(metrics.gains(table.label[rows], held.log_odds[rows], table.weight[rows]))
     return [Slice(*map(float, row)) for row in np.mean(np.array(found), axis=0)]
-
-
-def _part(name: str, held: Held, rows: NDArray[np.int64]) -> Part:
-    table = held.table.take(rows)
-    log_odds, fold = held.log_odds[rows], held.fold[rows]
-
-    def auc(within: NDArray[np.int64]) -> float:
-        return metrics.auc(table.label[within], log_odds[within], table.weight[within])
-
-    enough = min(int(table.label.sum()), int((~table.label).sum())) >= FEWEST
-    return Part(
-        name=name,
-        rows=len(table),
-        conversions=int(table.label.sum()),
-        rate=float(np.average(table.label, weights=table.weight)),
-        predicted=float(np.average(chance(log_odds), weights=table.weight)),
-        auc=_maybe(lambda: _by_fold(fold, auc)) if enough else None,
-    )
-
-
-def _over_time(held: Held) -> list[Part]:
-    """Six slices of equal size, oldest first; nothing without instants."""
-    at = held.table.at
-    if at is None:
-        return []
-    order, days = np.argsort(at, kind="stable"), at.astype("datetime64[D]")
-    return [_part(f"{days[rows[0]]} to {days[rows[-1]]}", held, rows) for rows in np.array_split(order, 6) if len(rows)]
-
-
-def _segments(held: Held) -> dict[str, list[Part]]:
-    """The categories that say where a lead comes from, else those with few levels; their largest levels."""
-
-    def wanted(feature: Feature) -> bool:
-        return feature.type is FeatureType.CATEGORY and 2 <= held.table.frame[feature.name].n_unique() <= 200
-
-    features = [feature for feature in held.table.features if wanted(feature)]
-    features.sort(key=lambda feature: not any(word in feature.name.lower() for word in _SEGMENT_WORDS))
-    found = {}
-    for feature in features[:SEGMENTS]:
-        column = held.table.frame[feature.name].fill_null("(missing)").to_numpy()
-        levels, counts = np.unique(column, return_counts=True)
-        largest = levels[np.argsort(-counts, kind="stable")][:SEGMENT_LEVELS]
-        found[feature.label] = [_part(str(level)[:40], held, np.flatnonzero(column == level)) for level in largest]
-    return found
 
 
 def _sampled(rows: NDArray[np.int64], most: int, seed: int) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ The tests run through a practice CRM over real TLS sockets with its clock held, 
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -94,6 +95,18 @@ class CrmContract(RegisterContract):
         first, again = (crm.pull(practice.people_stream, cursor, Tier.COMPLETE) for _ in range(2))
         assert first.leads == again.leads
         assert first.cursor == again.cursor
+
+    def test_another_thread_reads_the_next_page_before_one_is_stored_and_both_can_be_read_again(
+        self, practice: Practice
+    ) -> None:
+        practice.add_people(20)
+        practice.clock.advance(NOW_ON)
+        crm = practice.open(page_size=6)
+        first = crm.pull(practice.people_stream, None, Tier.COMPLETE)
+        with ThreadPoolExecutor(1) as ahead:
+            second = ahead.submit(crm.pull, practice.people_stream, first.cursor, Tier.COMPLETE).result()
+        assert crm.pull(practice.people_stream, None, Tier.COMPLETE).leads == first.leads
+        assert crm.pull(practice.people_stream, first.cursor, Tier.COMPLETE).leads == second.leads
 
     def test_changes_after_the_cursor_are_pulled(self, practice: Practice) -> None:
         old, new = practice.add_people(2)

@@ -36,6 +36,10 @@ class Host:
         self._app = Dated(FaultMiddleware(vendor, faults), clock)
         return faults
 
+    def put(self, app: ASGIApp) -> None:
+        """Serve `app` as it is."""
+        self._app = app
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self._app is not None, "no practice CRM is shown"
         await self._app(scope, receive, send)

@@ -312,6 +312,22 @@ def test_page_views_of_the_older_record_keep_their_names_over_a_merge(practice: 
     assert {view.people for view in after} == {(survivor,)}
 
 
+def test_a_view_that_the_younger_record_brought_along_is_known_once(practice: PracticePortal) -> None:
+    older, younger = practice.add_people(2)
+    practice.clock.advance(MINUTE)
+    practice.portal.page_view(younger.id, "https://acme.test/pricing")
+    practice.clock.advance(NOW_ON)
+    crm = practice.open()
+    (before,) = [act.ref for page in drain(crm, "contacts", None) for act in page.activities]
+    assert before.id.startswith(f"{younger.id}:")
+    survivor = practice.merge(younger, older)
+    practice.clock.advance(NOW_ON)
+    pages = drain(crm, "contacts", None)
+    views = [act for page in pages for act in page.activities]
+    assert [(act.ref.id, act.people) for act in views] == [(before.id.replace(younger.id, older.id), (survivor,))]
+    assert deletions(pages)[before].merged_into is None
+
+
 def test_history_is_asked_for_in_batches_that_hubspot_takes(practice: PracticePortal) -> None:
     crm = practice.open()
     cursor = drain(crm, "contacts", None)[-1].cursor

@@ -3,8 +3,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from connectors.port import Tier
 from connectors.records import AttributeChange, RecordRef, Value
+from connectors.salesforce import history
 from sandbox.salesforce.fields import long_text, picklist
 from tests.contract.connectors.crm_contract import MINUTE, NOW_ON, START, drain
 from tests.contract.connectors.salesforce_org import PracticeOrg
@@ -130,3 +133,35 @@ def test_a_change_that_commits_late_is_not_lost(org: PracticeOrg) -> None:
         cursor = pages[-1].cursor
         seen += [change for page in pages for change in page.history]
     assert "Working - Contacted" in {change.value for change in seen}
+
+
+def test_a_long_history_is_loaded_in_bulk_and_tells_the_same_however_its_pieces_are_cut(org: PracticeOrg) -> None:
+    leads = org.add_people(3)
+    for count, status in enumerate(("Working - Contacted", "Open - Not Contacted", "Working - Contacted")):
+        org.clock.advance(HOUR)
+        for lead in leads:
+            org.org.update(
+                "Lead", lead.id, {"Status": status, "NumberOfEmployees": count, "AnnualRevenue": 2.5 * count}
+            )
+    org.org.update("Lead", leads[1].id, {"OwnerId": org.org.integration_user})
+    by_rest = changes(org)
+    assert len(by_rest) > 20
+    asked: list[str] = []
+    for size in (1, 2, 5, 100):
+        by_bulk = changes(org, bulk_from=1, bulk_page_size=size, observer=lambda call: asked.append(call.endpoint))
+        assert sorted(by_bulk, key=_place) == sorted(by_rest, key=_place)
+    assert "query" not in asked
+
+
+def test_pieces_that_come_in_another_order_are_not_trusted(org: PracticeOrg, monkeypatch: pytest.MonkeyPatch) -> None:
+    leads = org.add_people(3)
+    for lead in leads:
+        step(org, lead, Status="Working - Contacted")
+        step(org, lead, Status="Open - Not Contacted")
+    by_rest = changes(org)
+    monkeypatch.setattr(history, "order", lambda object: "CreatedDate DESC")
+    assert sorted(set(changes(org, bulk_from=1)), key=_place) == sorted(by_rest, key=_place)
+
+
+def _place(change: AttributeChange) -> tuple[str, str, datetime, str]:
+    return change.ref.id, change.name, change.occurred_at, str(change.value)

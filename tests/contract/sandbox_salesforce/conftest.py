@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
-import ssl
-import threading
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
-import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -20,7 +14,8 @@ from sandbox.profiles import Bites
 from sandbox.salesforce.app import SalesforceServer, build_app
 from sandbox.salesforce.hostile import RULES, bite
 from sandbox.salesforce.org import Org
-from sandbox.server import make_server
+from sandbox.server import make_app
+from tests.contract.connectors.practice import Host, hosted
 from tests.contract.sandbox_salesforce.practice import (
     HOST,
     KEY,
@@ -47,18 +42,15 @@ def keys() -> tuple[str, str]:
 
 
 @pytest.fixture(scope="session")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
-    """The server's context, and the file of the authority that signed its certificate."""
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    ca = tmp_path_factory.mktemp("tls") / "ca.pem"
-    authority.cert_pem.write_to_path(str(ca))
-    return context, ca
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """One listening socket for the run."""
+    with hosted(tmp_path_factory.mktemp("salesforce")) as running:
+        yield running
 
 
 @pytest.fixture
-def practice(tls: tuple[ssl.SSLContext, Path], keys: tuple[str, str]) -> Iterator[Practice]:
+def practice(host: Host, keys: tuple[str, str]) -> Iterator[Practice]:
+    """An org of the test's own behind it, with the controls of the sandbox."""
     clock = Clock(NOON)
     org = Org(clock)
     settings = SalesforceServer(
@@ -67,30 +59,11 @@ def practice(tls: tuple[ssl.SSLContext, Path], keys: tuple[str, str]) -> Iterato
         refresh_token=REFRESH, other_url=f"https://{OTHER_HOST}",
     )  # fmt: skip
     app = build_app(org, settings)
-    context, ca = tls
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = make_server("salesforce", app, clock, context, Bites(RULES, partial(bite, org)))
-    server.config.timeout_graceful_shutdown = 1
-
-    async def serve() -> None:
-        await server.serve([listener])
-        for connection in list(server.server_state.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
-        await asyncio.sleep(0)
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
-    thread.start()
-    address = f"https://127.0.0.1:{listener.getsockname()[1]}"
-    running = Practice(org, clock, app.state.service, address, ca, keys[0])
-    try:
-        yield running
-    finally:
-        for session in running.sessions:
-            session.close()
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
+    host.put(make_app("salesforce", app, clock, Bites(RULES, partial(bite, org))))
+    running = Practice(org, clock, app.state.service, host.url.replace("localhost", "127.0.0.1"), host.ca, keys[0])
+    yield running
+    for session in running.sessions:
+        session.close()
 
 
 @pytest.fixture

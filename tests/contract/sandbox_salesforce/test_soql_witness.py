@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-import pytest
-
 from sandbox.salesforce.faults import ApiError
 from sandbox.salesforce.soql import parse
 from tests.contract.sandbox_salesforce.soql_samples import CLIENTS, made_up, spoilt
@@ -53,19 +51,17 @@ def test_both_agree_on_what_clients_emit_but_for_the_listed() -> None:
 
 
 @needs_node
-@pytest.mark.parametrize("seed", [1, 2])
-def test_both_accept_whatever_the_grammar_gives(seed: int) -> None:
-    dice = Random(seed)
+def test_both_accept_whatever_the_grammar_gives() -> None:
+    dice = Random(1)
     refused = [answer for answer in _compared([made_up(dice) for _ in range(500)]) if answer[1:] != (True, True)]
     assert refused == []
 
 
 @needs_node
-@pytest.mark.parametrize("seed", [1, 2])
-def test_nothing_is_accepted_that_the_witness_refuses(seed: int) -> None:
+def test_nothing_is_accepted_that_the_witness_refuses() -> None:
     """The other way round the witness is the lenient one: it takes two conditions side by side, aliases with dots,
     `WHERE AND`, `NOT NOT` and ORDER as an alias, all of which the vendor refuses."""
-    dice = Random(seed)
+    dice = Random(2)
     compared = _compared([spoilt(dice) for _ in range(1_000)])
     assert [soql for soql, ours, theirs in compared if ours and not theirs] == []
     assert sum(not ours for _, ours, _ in compared) > 500, "too few of them are spoilt to tell"

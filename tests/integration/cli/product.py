@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,8 @@ from typing import Any
 import yaml
 from sqlalchemy import NullPool, create_engine, text
 
+from tests.integration.cli import forks
+from tests.integration.cli.forks import Ended
 from tests.integration.sandbox.sandbox_process import Sandbox
 
 Config = dict[str, Any]
@@ -62,19 +62,6 @@ def secrets(sandbox: Sandbox, suffix: str = "") -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def said(self) -> str:
-        return self.out + self.err
-
-
 @dataclass(slots=True)
 class Product:
     """A place to run the command in: `directory` holds its configuration and is where it runs."""
@@ -89,16 +76,7 @@ class Product:
         held = self.config if config is None else config
         body = held if isinstance(held, bytes) else yaml.safe_dump(held).encode()
         (self.directory / "configured.yaml").write_bytes(body)
-        done = subprocess.run(
-            [sys.executable, "-m", "worker", *arguments],
-            env=self._environment() | environment,
-            cwd=self.directory,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        ended = Ended(done.returncode, done.stdout, done.stderr)
+        ended = forks.run(arguments, self._environment() | environment, self.directory, within=110)
         assert "Traceback" not in ended.said, ended.said
         assert not any(secret in ended.said for secret in self.hidden), "a secret was shown"
         assert not _ADDRESS.search(ended.said), "an address was shown"

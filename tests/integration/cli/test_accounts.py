@@ -127,7 +127,17 @@ def test_a_person_of_three_accounts_is_one_and_a_source_that_is_down_stops_nobod
 def test_machines_get_one_document_and_nothing_else(accounts: Product, database: psycopg.Connection[Any]) -> None:
     status = accounts.run("status", "--json")
     assert (status.code, status.err) == (0, "")
-    assert {row["source"] for row in json.loads(status.out)["streams"]} == set(SOURCES)
+    told = json.loads(status.out)
+    assert {row["source"] for row in told["streams"]} == set(SOURCES)
+    assert told["loads"] == [], "everything was read to its end"
+    for day in told["quota"].values():
+        assert [lane["lane"] for lane in day["lanes"]] == ["inbound", "write", "refresh", "backfill"]
+        left = [lane["left"] for lane in day["lanes"]]
+        assert left == sorted(left, reverse=True)
+        assert 0 < day["own"] <= day["used"] < day["own_limit"] == day["limit"] / 4
+        assert day["reserve"] == day["limit"] / 5
+    leads = next(row for row in told["streams"] if row["name"] == "leads")
+    assert leads["every_seconds"] >= leads["asked_every_seconds"] == 30
     ((person, record),) = database.execute(
         """SELECT s.person_id, s.source || '/' || s.object || '/' || s.key FROM subject s JOIN score USING (person_id)
            WHERE s.object = 'contacts' AND score.score IS NOT NULL LIMIT 1"""
@@ -141,7 +151,7 @@ def test_machines_get_one_document_and_nothing_else(accounts: Product, database:
 
 def test_a_narrow_screen_breaks_no_word(accounts: Product, database: psycopg.Connection[Any]) -> None:
     status = accounts.run("status", COLUMNS="80").out
-    for word in (*SOURCES, "form_submissions", "campaign_members", "verified"):
+    for word in (*SOURCES, "form_submissions", "campaign_members", "problem", "verified", "left to people", "backfill"):
         assert word in status
     assert all(len(line) <= 80 for line in status.splitlines())
     ((record,),) = database.execute(
@@ -158,16 +168,31 @@ def test_what_needs_a_person_is_told_and_ends_with_1(accounts: Product, database
     """What heals by itself is told, too, and needs nobody."""
     failed = "UPDATE stream SET problem_code = %s, problem = %s WHERE source = 'hubspot_a' AND name = %s"
     database.execute(failed, ["Transient", "it did not answer", "deals"])
+    database.execute("UPDATE stream SET due_at = now() - interval '3 h' WHERE source = 'hubspot_b' AND name = 'notes'")
+    database.execute("UPDATE stream SET lease_until = now() + interval '1 h' WHERE source = 'hubspot_b'")
+    database.execute("UPDATE stream SET lease_until = NULL WHERE source = 'hubspot_b' AND name = 'notes'")
     database.commit()
     waits = accounts.run("status")
     assert waits.code == 0
+    assert waits.out.count(" 3 h late ") == 1
+    assert waits.out.count(" running ") > 10
     assert waits.err == "note: hubspot_a/deals: it did not answer (heals by itself)\n"
     database.execute(failed, ["AuthFailed", "put a valid token in its place", "contacts"])
     database.commit()
     needs = accounts.run("status")
     assert needs.code == 1
     assert "error: needs a person: hubspot_a/contacts: put a valid token in its place" in needs.err
-    database.execute("UPDATE stream SET problem_code = NULL, problem = NULL")
+    database.execute("UPDATE stream SET problem_code = NULL, problem = NULL, lease_until = NULL")
+
+
+def test_few_calls_a_day_are_looks_that_come_later(accounts: Product) -> None:
+    config = deepcopy(accounts.config)
+    config["sources"][0]["daily_own"] = 0.001
+    status = accounts.run("status", config=config)
+    assert status.code == 0
+    (told,) = status.err.splitlines()
+    assert told.startswith("note: salesforce_a allows too few calls a day to look as often as is asked at 11 of its")
+    assert "every 60 min instead of 30 s; a greater `daily_own` gives us more" in told
 
 
 def test_a_server_that_goes_away_in_mid_command(accounts: Product, database: psycopg.Connection[Any]) -> None:

@@ -82,7 +82,7 @@ class House:
     def _once(self) -> Rescored:
         process = self.process
         return rescore(
-            process.engine, process.arrow, process.basis(), 0, 1, timedelta(days=365), WRITABLE, self.time[0]
+            process.engine, process.arrow, process.bases(), 0, 1, timedelta(days=365), WRITABLE, self.time[0]
         )
 
     def register(self, model: Model | None = None, **manifest: Any) -> int:
@@ -130,7 +130,7 @@ def alter(house: House, number: int, query: str) -> None:
 def without_memory(house: House) -> None:
     """As another process would see it."""
     house.process._models.clear()
-    house.process._basis = None
+    house.process._bases = (None, ())
 
 
 __all__ = ["GOAL", "NOW", "House", "alter", "by_hand", "replace", "without_memory"]

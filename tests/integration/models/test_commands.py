@@ -150,7 +150,7 @@ def test_status_tells_of_the_models_and_needs_none_of_them_to_load(house: House,
     alter(house, number, "artefact = artefact || 'x'")
     without_memory(house)
     with pytest.raises(ModelRefused):
-        house.process.basis()
+        house.process.bases()
     told = product.run("status")
     assert told.code == 1
     assert f"{number}, champion: drift unchecked" in told.out

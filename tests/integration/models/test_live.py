@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from sqlalchemy import text
@@ -12,9 +12,10 @@ from tests.integration.models.conftest import GOAL, House, alter, by_hand, witho
 from worker.features.matrix import matrix
 from worker.lifecycle import policy as policies
 from worker.scoring.scale import PointScale, probability
-from worker.store import facts, models, revisions
+from worker.store import facts, models, people, revisions
 from worker.store.models import State
 from worker.training import registry
+from worker.training.promotion import Figures
 from worker.training.refusal import ModelRefused, PromotionRefused
 
 
@@ -37,8 +38,8 @@ def log_odds(house: House) -> dict[int, float]:
     """What the model says of everybody, computed apart from the way that scores go."""
     process = house.process
     model = by_hand({feature.name: feature for feature in process.features})
-    people = [row.id for row in house.rows("SELECT id FROM person")]
-    known = facts.read(process.arrow, facts.At(house.time[0], people))
+    everybody = [row.id for row in house.rows("SELECT id FROM person")]
+    known = facts.read(process.arrow, facts.At(house.time[0], everybody))
     frame = matrix(known, process.features.only([feature.name for feature in model.features]))
     return dict(zip(frame["person_id"].to_list(), model.log_odds(frame).tolist(), strict=True))
 
@@ -60,6 +61,9 @@ def test_rules_score_until_a_model_is_promoted_and_again_after_a_rollback(house:
     house.later(minutes=5)
 
     assert promote(house, number).scale is not None
+    with house.process.engine.connect() as connection:
+        counted = people.counts(connection, house.process.scales(connection), house.time[0])
+    assert counted == {"people": 120, "dirty": 120}
     assert house.rescore() == 120, "a promotion makes everybody due"
     held = scale(house)
     for person, said in log_odds(house).items():
@@ -67,7 +71,7 @@ def test_rules_score_until_a_model_is_promoted_and_again_after_a_rollback(house:
         assert wanted["score"] == held.score(said)
         assert wanted["probability"] == probability(said)
         assert wanted["version"] == "model 1, policy 3"
-        assert "Pricing-page views" in wanted["reasons"]
+        assert "ricing" in wanted["reasons"]
 
     house.later(minutes=5)
     assert roll_back(house) is None
@@ -75,11 +79,23 @@ def test_rules_score_until_a_model_is_promoted_and_again_after_a_rollback(house:
     after = house.wanted()
     for person, before in by_rules.items():
         changed = {name for name in before if before[name] != after[person][name]}
-        # Whoever came to be an MQL leaves that stage only below the lower threshold.
-        assert changed <= {"version", "stage", "mql_date"}, "the scores in the CRM are those of before"
+        # Whoever came to be an MQL, or into a higher bucket, leaves it only below the lower line.
+        kept = {"stage", "mql_date", "bucket", "action"}
+        assert changed <= kept | {"version"}, "the scores in the CRM are those of before"
         assert after[person]["version"] == "rules 1, policy 3"
     assert house.rescore() == 0
     assert states(house) == {1: State.RETIRED}
+
+
+def test_whoever_has_no_record_any_more_is_due_once_and_has_no_score(house: House) -> None:
+    house.meet(3)
+    house.rescore()
+    with house.process.engine.begin() as connection:  # as when a corrected address takes the last record elsewhere
+        connection.execute(text("UPDATE subject SET person_id = 2 WHERE id = 1"))
+        revisions.publish(connection, "policy", GOAL, {}, after=2, author="ann", comment="", now=house.time[0])
+    house.later(minutes=1)
+    assert house.rescore() == 3
+    assert [row.person_id for row in house.rows("SELECT person_id FROM score ORDER BY 1")] == [2, 3]
 
 
 def test_every_reason_is_in_whole_points_that_add_up(house: House) -> None:
@@ -87,9 +103,9 @@ def test_every_reason_is_in_whole_points_that_add_up(house: House) -> None:
 
     house.meet(30)
     promote(house, house.register())
-    people = [row.id for row in house.rows("SELECT id FROM person")]
-    basis = house.process.basis()
-    verdicts = judge(read(house.process.arrow, facts.At(house.time[0], people), basis), basis)
+    everybody = [row.id for row in house.rows("SELECT id FROM person")]
+    basis = house.process.bases()[0]
+    verdicts = judge(read(house.process.arrow, facts.At(house.time[0], everybody), basis.features), basis)
     assert len(verdicts.people) == 30
     for verdict in verdicts.people.values():
         assert verdict.model == 1
@@ -160,6 +176,26 @@ def test_who_has_a_model_of_the_segment_is_scored_by_it_and_the_rest_by_everybod
     assert {(row.model, row.country == "US") for row in by_model} == {(own, True), (everybody, False)}
 
 
+def test_a_segments_challenger_watches_its_segment_alone_beside_whoever_scores_it(house: House) -> None:
+    goal = house.process.settings.goal_named(None)[1].model_copy(update={"segment": "country"})
+    house.process.__dict__["settings"] = house.process.settings.model_copy(update={"goals": {"default": goal}})
+    house.meet(60)
+    everybody = house.register()
+    promote(house, everybody)
+    own = house.register(segment="US", figures={"model": asdict(Figures(900, 100, 0.8, 0.7, 0.9, 0.3, 0.4, 0.01))})
+    house.rescore()
+    watched = house.rows("""
+        SELECT r.attributes ->> 'country' AS country FROM shadow_score w
+        JOIN subject b USING (person_id) JOIN record r ON r.subject_id = b.id""")
+    assert {row.country for row in watched} == {"US"}
+    with house.process.engine.connect() as connection:
+        compared = registry.compare(connection, GOAL, own)
+    assert compared.champion is not None
+    assert compared.champion.number == everybody
+    assert compared.moves.people == len(watched)
+    assert f"model {everybody}, which scores now, was not measured" in compared.objections[0]
+
+
 def test_a_champion_that_was_altered_scores_nobody_and_says_so_once(house: House) -> None:
     house.meet(5)
     promote(house, house.register())
@@ -167,7 +203,7 @@ def test_a_champion_that_was_altered_scores_nobody_and_says_so_once(house: House
     without_memory(house)
     for _ in range(2):
         with pytest.raises(ModelRefused, match="not those that were registered"):
-            house.process.basis()
+            house.process.bases()
     events = house.rows("SELECT event FROM model_event ORDER BY id")
     assert [event.event for event in events] == ["registered", "promoted", "unusable"]
 

@@ -18,7 +18,7 @@ from tests.chaos.conftest import until
 from tests.integration.models.conftest import GOAL, NOW, House
 from tests.integration.models.history import history
 from worker.lifecycle.policy import Retraining
-from worker.store import models, training
+from worker.store import models, reports, training
 from worker.store.training import Cause, Kind, Request, RequestLost, RequestState
 from worker.sync.apply import apply
 from worker.training import schedule
@@ -249,6 +249,15 @@ def test_from_history_to_a_champion_by_the_command_itself(house: House, monkeypa
     assert made is not None
     assert made.manifest["figures"]["model"]["auc"] > 0.7
     assert {"owner", "status"} <= {left_out["feature"] for left_out in made.manifest["left_out"]}
+    validation = made.manifest["validation"]
+    assert {"base rate", "rules", "naive Bayes"} <= validation["rivals"].keys()
+    assert sum(bucket["won"] for bucket in validation["business"]) > 0
+    assert validation["examples"] == [], "a manifest is never changed, so it holds nobody"
+    with engine.connect() as connection:
+        page = reports.page(connection, GOAL, 1)
+    assert page is not None
+    assert "What the leads were worth" in page
+    assert page.count('data-person="') == 10
     assert shadows > 0
     assert house.process.model(GOAL, 1).model.signal
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Engine
 
-from connectors.errors import AuthFailed
+from connectors.errors import AuthFailed, Transient
+from tests.contract.connectors.crm_contract import START
 from tests.integration.sync.conftest import World
 from worker.store import streams
 from worker.store.people import Scale
@@ -27,6 +29,16 @@ def test_one_owner_at_a_time_until_the_lease_runs_out(world: World) -> None:
         assert second.attempts == 2, "the first owner never came back"
         with pytest.raises(LeaseLost):
             streams.hold(connection, first, late, timedelta(seconds=60))
+
+
+def test_the_longest_due_comes_first_and_the_sources_take_turns(engine: Engine) -> None:
+    minutes = {("a", "x"): 1, ("a", "y"): 3, ("a", "z"): 2, ("b", "x"): 1, ("b", "y"): 0, ("b", "z"): -1}
+    with engine.begin() as connection:
+        streams.ensure(
+            connection, [(s, n, streams.Role.PULL, START - timedelta(minutes=m)) for (s, n), m in minutes.items()]
+        )
+        order = [(source, name) for source, name, _ in streams.due(connection, ["a", "b"], START)]
+    assert order == [("a", "y"), ("b", "x"), ("a", "z"), ("b", "y"), ("a", "x")]
 
 
 def test_a_stale_owner_stores_neither_facts_nor_cursor(world: World) -> None:
@@ -74,6 +86,41 @@ def test_the_fast_tier_sees_what_is_not_settled_and_moves_no_cursor(world: World
         assert {s.name: s for s in streams.status(connection)}["leads"].complete_at == before.complete_at
 
 
+def test_how_far_a_first_read_is_and_when_it_will_be_through(world: World) -> None:
+    world.org.add_people(6)
+    world.wait(minutes=10)
+    crm = world.org.open(page_size=2)
+
+    class Cut:
+        """The CRM stops answering after two pages, each of which takes it ten seconds."""
+
+        pages = 0
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(crm, name)
+
+        def pull(self, *arguments: object) -> object:
+            if self.pages == 2:
+                raise Transient("acme", "it does not answer")
+            self.pages += 1
+            world.wait(seconds=10)
+            return crm.pull(*arguments)  # type: ignore[arg-type]
+
+    pull(world.holder(), Cut(), world.leads)  # type: ignore[arg-type]
+    with world.engine.connect() as connection:
+        (load,) = streams.loads(connection, ["acme"])
+    assert (load.total, load.rows, load.pages, load.left) == (6, 4, 2, 2)
+    assert load.at_its_pace(world.now()) == world.now() + timedelta(seconds=10)
+    with world.engine.connect() as connection:
+        assert streams.waiting(connection, world.now())["acme", "backfill"] == len(crm.streams)
+    world.wait(minutes=10)
+    assert (rest := pull(world.holder(), crm, world.leads)) is not None
+    assert rest.drained
+    with world.engine.connect() as connection:
+        assert streams.loads(connection, ["acme"]) == []
+        assert streams.waiting(connection, world.now())["acme", "backfill"] == len(crm.streams) - 1
+
+
 def test_a_stream_that_is_not_due_is_left_alone(world: World) -> None:
     world.wait(minutes=10)
     assert pull(world.holder(), world.crm, world.leads) is not None
@@ -105,7 +152,7 @@ def test_the_plan_names_what_is_due_and_scores_nobody_before_the_first_read_is_w
 
     def due() -> list[object]:
         with world.engine.begin() as connection:
-            return list(plan(connection, ["acme"], scale, 4, after, world.now()))
+            return list(plan(connection, ["acme"], [scale], 4, after, world.now()))
 
     assert {wake for wake in due() if isinstance(wake, Pull)} == {Pull("acme", s.name) for s in world.crm.streams}
     assert (read := pull(world.holder(), world.crm, world.leads)) is not None

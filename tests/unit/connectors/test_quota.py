@@ -40,36 +40,39 @@ def born(client: redis.Redis, made: RedisGate) -> RedisGate:
 
 
 def test_calls_in_any_window_never_exceed_its_limit(client: redis.Redis) -> None:
-    made, taken = born(client, gate(client)), []
+    made, asked, taken = born(client, gate(client)), [], []
     for _ in range(23):
+        asked.append(time.monotonic())
         made.enter("acme", "general", Lane.INBOUND)
         taken.append(time.monotonic())
-    assert all(later - earlier >= 0.19 for earlier, later in zip(taken, taken[5:], strict=False))
+    # A call was granted at some time between: a busy machine may hear of it late.
+    assert all(later - earlier >= 0.19 for earlier, later in zip(asked, taken[5:], strict=False))
 
 
-def _enter(url: str, ready: Barrier, counted: multiprocessing.Queue[list[float]]) -> None:
+def _enter(url: str, ready: Barrier, counted: multiprocessing.Queue[list[tuple[float, float]]]) -> None:
     made, taken = gate(redis.Redis.from_url(url)), []
     ready.wait()
     for _ in range(8):
+        asked = time.time()
         made.enter("acme", "general", Lane.INBOUND)
-        taken.append(time.time())
+        taken.append((asked, time.time()))
     counted.put(taken)
 
 
 def test_processes_share_one_window(redis_url: str, client: redis.Redis) -> None:
     born(client, gate(client))
     context = multiprocessing.get_context("spawn")
-    counted: multiprocessing.Queue[list[float]] = context.Queue()
+    counted: multiprocessing.Queue[list[tuple[float, float]]] = context.Queue()
     ready = context.Barrier(3)
     processes = [context.Process(target=_enter, args=(redis_url, ready, counted)) for _ in range(3)]
     for process in processes:
         process.start()
-    taken = sorted(at for _ in processes for at in counted.get(timeout=60))
+    calls = [call for _ in processes for call in counted.get(timeout=60)]
     for process in processes:
         process.join()
-    assert len(taken) == 24
-    # The clock is read after the answer came back, so the gaps are judged with some allowance.
-    assert all(later - earlier >= 0.15 for earlier, later in zip(taken, taken[5:], strict=False))
+    assert len(calls) == 24
+    asked, taken = sorted(at for at, _ in calls), sorted(at for _, at in calls)
+    assert all(later - earlier >= 0.19 for earlier, later in zip(asked, taken[5:], strict=False))
 
 
 def test_a_wait_beyond_two_seconds_is_raised_and_nothing_is_taken(client: redis.Redis) -> None:
@@ -95,9 +98,10 @@ def test_a_narrower_limit_of_the_crm_holds_for_every_process(client: redis.Redis
     gate(client).narrow("acme", "general", 1)
     made, taken = born(client, gate(client)), []
     for _ in range(3):
+        asked = time.monotonic()
         made.enter("acme", "general", Lane.INBOUND)
-        taken.append(time.monotonic())
-    assert all(later - earlier >= 0.19 for earlier, later in pairwise(taken))
+        taken.append((asked, time.monotonic()))
+    assert all(later - earlier >= 0.19 for (earlier, _), (_, later) in pairwise(taken))
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,19 @@ def test_a_lock_that_lapsed_is_not_released_for_its_next_holder(redis_url: str) 
     assert client.get("leadgauge:token:acme:lock") == b"of another"
 
 
+def test_a_living_holder_keeps_its_lock_and_a_dead_one_keeps_nobody_waiting_for_long(redis_url: str) -> None:
+    client = redis.Redis.from_url(redis_url)
+    with RedisTokens(client, None).lock("dead"):
+        assert 0 < client.pttl("leadgauge:token:dead:lock") <= 10_000
+    with RedisTokens(client, None, held=timedelta(seconds=2)).lock("acme"):
+        owner, lives, renewed = client.get("leadgauge:token:acme:lock"), 2_000, 0
+        while renewed < 2:
+            before, lives = lives, client.pttl("leadgauge:token:acme:lock")
+            assert lives > 0
+            renewed += lives > before
+        assert client.get("leadgauge:token:acme:lock") == owner
+
+
 def test_without_redis_each_process_keeps_its_own() -> None:
     nowhere = redis.Redis(host="127.0.0.1", port=1, retry=Retry(NoBackoff(), 0))
     tokens = RedisTokens(nowhere, None)

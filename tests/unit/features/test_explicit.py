@@ -32,25 +32,25 @@ def test_the_age_is_that_of_the_value_that_holds() -> None:
 def test_a_need_is_stated_in_a_field_or_by_asking() -> None:
     names = ["need_source", "need_age_days"]
     asked = act("demo_request", at=NOW - 4 * DAY)
-    assert told(names, value("need", "Faster quotes"), acts=(asked,)) == ("field", 1)
-    assert told(names, acts=(asked,)) == ("act", 4)
+    assert told(names, value("need", "Faster quotes"), acts=(asked,)) == ("field:need", 1)
+    assert told(names, acts=(asked,)) == ("activity:demo_request", 4)
     assert told(names, acts=(act("page_view"),)) == (None, None)
 
 
 @pytest.mark.parametrize(
     ("stated", "title", "expected"),
     [
-        ("Decision maker", None, ("decides", "field")),
-        ("Influencer", "CEO", ("influences", "field")),
-        ("User", None, ("user", "field")),
-        ("Unknown", "CEO", ("unknown", "field")),
-        ("Not a decision maker", None, ("user", "field")),
-        ("Entscheiderin", None, ("decides", "field")),
-        ("ЛПР", None, ("decides", "field")),
-        ("Цыц", "CEO", ("decides", "field")),
-        (None, "CEO", ("decides", "title")),
-        (None, "Head of IT", ("decides", "title")),
-        (None, "Analyst", (None, "title")),
+        ("Decision maker", None, ("decides", "field:authority")),
+        ("Influencer", "CEO", ("influences", "field:authority")),
+        ("User", None, ("user", "field:authority")),
+        ("Unknown", "CEO", ("unknown", "field:authority")),
+        ("Not a decision maker", None, ("user", "field:authority")),
+        ("Entscheiderin", None, ("decides", "field:authority")),
+        ("ЛПР", None, ("decides", "field:authority")),
+        ("Цыц", "CEO", ("decides", "field:title")),
+        (None, "CEO", ("decides", "field:title")),
+        (None, "Head of IT", ("decides", "field:title")),
+        (None, "Analyst", (None, None)),
         (None, None, (None, None)),
     ],
 )

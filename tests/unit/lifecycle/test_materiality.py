@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.records import ScoreField, Value
@@ -90,6 +90,7 @@ VALUES = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_plain_and_typed_are_inverse(values: dict[ScoreField, Value]) -> None:
     plain = fields.plain(values)

@@ -54,6 +54,18 @@ def test_every_queue_has_a_worker(compose: dict[str, Any]) -> None:
     assert sorted(served) == sorted(QUEUES)
 
 
+def test_the_trainer_has_more_memory_than_a_training_may_take(compose: dict[str, Any]) -> None:
+    trainer = compose["services"]["trainer"]
+    assert trainer["command"] == ["trainer"]
+
+    def default(written: str) -> str:
+        return written.partition(":-")[2].rstrip("}")
+
+    assert int(default(trainer["environment"]["LEADGAUGE_TRAINING_MEMORY"])) == Settings().training_memory
+    assert int(default(trainer["mem_limit"]).removesuffix("g")) * 1024 >= Settings().training_memory + 1024
+    assert trainer["environment"]["LEADGAUGE_CONFIG"] == compose["x-leadgauge"]["environment"]["LEADGAUGE_CONFIG"]
+
+
 def test_every_image_is_pinned_by_tag(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
         name, _, tag = service["image"].partition(":")
@@ -75,6 +87,7 @@ def test_made_secrets_are_all_that_compose_names_and_are_valid_settings(
     assert f":{password}@postgres:" in settings.database_url.get_secret_value()
     assert settings.token_key is not None
     assert len(base64.urlsafe_b64decode(settings.token_key.get_secret_value())) == 32
+    assert settings.model_key is not None
     assert settings.redis_url is not None
     valkey = settings.redis_url.get_secret_value().removeprefix("redis://:").partition("@")[0]
     assert f"requirepass {valkey}\n" in (tmp_path / "secrets" / "valkey.conf").read_text()

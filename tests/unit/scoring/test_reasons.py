@@ -2,11 +2,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import polars as pl
-
 from tests.unit.features.making import DAY, NOW, act, facts, value
 from tests.unit.scoring.writing import each, rules, when
-from worker.scoring.reasons import Reason, crm_text, explain, explain_all
+from worker.scoring.reasons import Reason, crm_text, explain_all
 from worker.scoring.rules import LONGEST_SAY, Ruleset
 from worker.scoring.score import score_rules
 
@@ -63,7 +61,7 @@ def test_blanks_are_filled_from_attributes_and_counts() -> None:
 def test_a_blank_is_filled_in_words_and_never_with_markup_or_length() -> None:
     ruleset = rules("{id: r, group: fit, points: 5, when: {title: present}, say: '{title}; {budget}; {has_phone}'}")
     (reason,) = told(ruleset, title="Chief {count}\n Officer of " + "x" * 99, budget="2.5", has_phone="yes")
-    assert reason.text == "Chief {count} Officer of " + "x" * 6 + "\u2026; 2.50; yes"
+    assert reason.text == "Chief {count} Officer of " + "x" * 6 + "\u2026; 2.5; yes"
     assert told(rules("{id: r, group: fit, points: 5, when: {title: missing}, say: '{title}'}"))[0].text == "unknown"
 
 
@@ -128,13 +126,3 @@ def test_reasons_of_some_are_the_same_as_those_of_all() -> None:
     scores = score_rules(facts([value("title", "A", person=p) for p in (1, 2, 3)], people=(1, 2, 3)), ruleset)
     everyone = explain_all(ruleset, scores)
     assert explain_all(ruleset, scores, [2, 3]) == {2: everyone[2], 3: everyone[3]}
-
-
-def test_one_person_alone_is_explained_alike() -> None:
-    ruleset = each("{activity: page_view}", more=", max_points: 15, say: '{title} came'")
-    made = facts([value("title", "CTO")], [act("page_view", at=NOW - d * DAY) for d in (1, 2)])
-    scores = score_rules(made, ruleset)
-    columns = scores.contributions.select(
-        pl.col("code", "group").cast(pl.String), "shown", "count", pl.col("last_at").dt.date()
-    )
-    assert explain(ruleset, columns.rows(), scores.attributes.row(0, named=True)) == explain_all(ruleset, scores)[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from scipy.special import expit
 
 from tests.unit.training.tables import leads, noise, table
 from worker.features.feature import FeatureType
-from worker.scoring.model import TRUSTED
+from worker.scoring.model import TRUSTED, Model
 from worker.training.candidates import CANDIDATES, offered
 from worker.training.fit import fit
 from worker.training.metrics import auc, ece
@@ -21,9 +22,15 @@ from worker.training.metrics import auc, ece
 EXACT = {"logistic_bins", "additive", "additive_blend", "additive_pairs"}
 
 
+@cache
+def of_kind(kind: str) -> Model:
+    """One model of each kind is enough for whoever only asks it."""
+    return fit(leads(1500), candidates=[kind]).model
+
+
 @pytest.mark.parametrize("kind", CANDIDATES)
 def test_contributions_add_up_to_the_log_odds_of_the_predict_path(kind: str) -> None:
-    fitted = fit(leads(1500), candidates=[kind]).model
+    fitted = of_kind(kind)
     frame = leads(400, seed=1).frame.with_columns(source=pl.Series(["unseen", None, "web", "event"] * 100))
     base, contributions = fitted.contributions(frame)
     assert fitted.kind == kind
@@ -35,7 +42,7 @@ def test_contributions_add_up_to_the_log_odds_of_the_predict_path(kind: str) -> 
 
 @pytest.mark.parametrize("kind", CANDIDATES)
 def test_a_model_survives_its_artefact_with_the_trusted_types_alone(kind: str) -> None:
-    model = fit(leads(600), candidates=[kind]).model
+    model = of_kind(kind)
     data = skops.io.dumps(model)
     assert set(skops.io.get_untrusted_types(data=data)) <= set(TRUSTED)
     read = skops.io.loads(data, trusted=list(TRUSTED))
@@ -47,7 +54,7 @@ def test_a_model_survives_its_artefact_with_the_trusted_types_alone(kind: str) -
 
 @pytest.mark.parametrize("days", [0, 300])
 def test_one_seed_gives_one_model_bit_for_bit(days: int) -> None:
-    one, other = (fit(leads(1200, days=days), seed=3, candidates=["blend_of_three"]) for _ in range(2))
+    one, other = (fit(leads(600, days=days), seed=3, candidates=["blend_of_three"]) for _ in range(2))
     frame = leads(300, seed=1).frame
     assert one.model.log_odds(frame).tobytes() == other.model.log_odds(frame).tobytes()
     assert one.oof.tobytes() == other.oof.tobytes()
@@ -100,7 +107,7 @@ def test_two_features_that_only_matter_together_are_found_by_pairs_and_not_by_sh
 @pytest.mark.parametrize("kind", CANDIDATES)
 @pytest.mark.parametrize("direction", [1, -1])
 def test_more_of_a_monotone_feature_never_counts_the_other_way(kind: str, direction: int) -> None:
-    drawn = leads(1200, odds=lambda visits, size: np.sin(3 * visits) - 0.5 * size, monotone=direction)
+    drawn = leads(600, odds=lambda visits, size: np.sin(3 * visits) - 0.5 * size, monotone=direction)
     model = fit(drawn, candidates=[kind]).model
     steps = pl.Series("visits", np.linspace(-3, 3, 200))
     for row in drawn.frame.head(5).iter_rows(named=True):

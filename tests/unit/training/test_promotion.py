@@ -51,6 +51,11 @@ def test_a_model_without_signal_is_not_promoted() -> None:
     assert objections(FIGURES, None, None, Promotion(), signal=False) == ["no signal: it gives everybody the base rate"]
 
 
+def test_a_champion_that_was_not_measured_beside_it_is_not_passed_over() -> None:
+    (objection,) = objections(FIGURES, None, NOBODY_MOVES, Promotion(), against=3)
+    assert "model 3, which scores now, was not measured beside it" in objection
+
+
 def test_every_objection_is_told() -> None:
     bad = replace(FIGURES, conversions=5, ece=0.2)
     assert len(objections(bad, FIGURES, THREE_IN_TEN_MOVE, Promotion())) == 3
@@ -62,4 +67,6 @@ def test_moves_are_counted_on_the_policys_scale() -> None:
     counted = moves([(at_90, at_50, "cold"), (at_70, at_70, "cold"), (at_70, None, "cold")], policy)
     assert counted.by_bucket == {("nurture", "hot"): 1, ("warm", "warm"): 1, ("cold", "warm"): 1}
     assert counted.share == pytest.approx(2 / 3)
+    chances = Policy.model_validate({"scale": {"kind": "probability"}})
+    assert moves([(0.0, 2.2, "")], chances).by_bucket == {("hot", "nurture"): 1}, "50 % and 90 %"
     assert Moves({}).share == 0

@@ -171,6 +171,7 @@ CREATE TABLE person (
 );
 CREATE INDEX person_dirty ON person (dirty_at) WHERE dirty_at IS NOT NULL;
 CREATE INDEX person_due ON person (due_at);
+CREATE INDEX person_scored ON person (scored_at);
 
 -- One row: the first instant of which anybody was scored.
 CREATE TABLE live (
@@ -202,6 +203,17 @@ CREATE TABLE policy (
     created_at timestamptz NOT NULL,
     PRIMARY KEY (goal, revision)
 );
+-- Policies in the making, each with the revision that it began from.
+CREATE TABLE policy_draft (
+    goal       text NOT NULL,
+    name       text NOT NULL,
+    body       jsonb NOT NULL,
+    based_on   int NOT NULL,
+    version    int NOT NULL,                         -- grows with every edit
+    author     text NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (goal, name)
+);
 CREATE TABLE rules (
     goal       text NOT NULL,
     revision   int NOT NULL,
@@ -218,8 +230,8 @@ CREATE TABLE score (
     score           smallint,
     status          text NOT NULL,
     bucket          text NOT NULL,
-    stage           text NOT NULL,
-    stage_since     timestamptz NOT NULL,
+    stage           text,                            -- the primary goal's alone
+    stage_since     timestamptz,
     mql_at          timestamptz,
     as_of           timestamptz NOT NULL,
     rules_revision  int NOT NULL,
@@ -227,6 +239,7 @@ CREATE TABLE score (
     champions_revision int NOT NULL DEFAULT 0,       -- 0: before any model was promoted
     model           int,                             -- null: scored by rules
     log_odds        double precision,                -- the model's, before guardrails
+    memory          jsonb NOT NULL DEFAULT '{}',     -- what the next decision on the stage needs of the last one
     PRIMARY KEY (goal, person_id)
 );
 CREATE INDEX score_rules ON score (goal, rules_revision);
@@ -241,7 +254,7 @@ CREATE TABLE score_history (
     score           smallint,
     status          text NOT NULL,
     bucket          text NOT NULL,
-    stage           text NOT NULL,
+    stage           text,
     rules_revision  int NOT NULL,
     policy_revision int NOT NULL,
     champions_revision int NOT NULL DEFAULT 0,
@@ -257,7 +270,41 @@ CREATE TABLE transition (
     from_stage text,
     to_stage   text NOT NULL,
     cause      text NOT NULL,
+    score      smallint,                             -- from here on what the decision was made of, and what it left
+    policy_revision int,
+    evidence   jsonb NOT NULL DEFAULT '{}',
+    memory     jsonb NOT NULL DEFAULT '{}',
     PRIMARY KEY (goal, person_id, at)
+);
+CREATE INDEX transition_at ON transition (goal, at);
+
+-- Stages that people set in a CRM: they stand until the field is cleared.
+CREATE TABLE stage_hold (
+    subject_id bigint PRIMARY KEY REFERENCES subject ON DELETE CASCADE,
+    stage      text NOT NULL,
+    at         timestamptz NOT NULL
+);
+
+-- What sales said when it gave a lead back.
+CREATE TABLE feedback (
+    goal      text NOT NULL,
+    person_id bigint NOT NULL,
+    at        timestamptz NOT NULL,
+    stage     text NOT NULL,
+    score     smallint,
+    bucket    text NOT NULL,
+    model     int,
+    reason    text NOT NULL,
+    PRIMARY KEY (goal, person_id, at)
+);
+
+-- By account and day (UTC), how often a record's score moved, and how many writes that was worth.
+CREATE TABLE write_tally (
+    source text NOT NULL,
+    day    date NOT NULL,
+    moved  bigint NOT NULL,
+    made   bigint NOT NULL,
+    PRIMARY KEY (source, day)
 );
 
 -- Every intended write, and how it ended. One open row a record; the newest wins.
@@ -382,9 +429,10 @@ CREATE TABLE drift (
 """
 
 NAMES = (
-    "drift, trainer, training_request, shadow_score, model_event, champions, model, "
-    "ledger, transition, score_history, score, rules, policy, erasure, live, person, outcome_change, outcome_person, "
-    "outcome, census, claim, activity, attribute, record_past, record, membership, subject, stream"
+    "drift, trainer, training_request, shadow_score, model_event, champions, model, ledger, write_tally, feedback, "
+    "stage_hold, transition, score_history, score, rules, policy_draft, policy, erasure, live, person, "
+    "outcome_change, outcome_person, outcome, census, claim, activity, attribute, record_past, record, membership, "
+    "subject, stream"
 )
 
 
