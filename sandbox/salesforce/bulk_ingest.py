@@ -24,8 +24,7 @@ OPERATIONS = frozenset({"insert", "update", "upsert", "delete", "hardDelete"})
 CHUNK = 200
 LARGEST_UPLOAD = 150 * 1024 * 1024
 NULL = "#N/A"
-
-csv.field_size_limit(131_072)
+LONGEST_CELL = 131_072
 
 
 @dataclass(kw_only=True)
@@ -227,6 +226,7 @@ def _parse(job: IngestJob) -> None:
     if header_end >= 0 and is_crlf != (job.line_ending == "CRLF"):
         message = f"LineEnding is invalid on user data. Current LineEnding setting is {job.line_ending}"
         raise ApiError(400, "ClientInputError", message)
+    csv.field_size_limit(LONGEST_CELL)  # of the whole process, so others may have set it since
     try:
         table = list(csv.reader(StringIO(text, newline=""), delimiter=DELIMITERS[job.delimiter], strict=True))
     except csv.Error as problem:

@@ -154,7 +154,7 @@ def _first_record(utf8: bytes) -> str:
 def _rows(path: Path, utf8: bytes, separator: str, width: int) -> Iterator[list[str | None]]:
     """The rows below the header, slowly but forgiving of quotes in the middle of a cell. Raises `BadFile` for the first
     row of another width."""
-    csv.field_size_limit(max(len(utf8), 1))
+    csv.field_size_limit(max(len(utf8), csv.field_size_limit()))  # of the whole process: others need theirs
     quoting = f'cells that hold {separator!r}, " or line breaks are quoted with "; is one never closed?'
     row = 0
     try:

@@ -39,7 +39,7 @@ def honest(rows: int) -> Table:
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return evaluate(with_leak(honest(240)), title="leads", subject={"File": "leads.csv"}, folds=2, notes=["a note"])
+    return evaluate(with_leak(honest(480)), title="leads", subject={"File": "leads.csv"}, folds=2, notes=["a note"])
 
 
 def test_a_column_that_knows_the_outcome_is_called_out_and_the_figures_are_those_without_it(report: Report) -> None:
@@ -53,7 +53,7 @@ def test_a_column_that_knows_the_outcome_is_called_out_and_the_figures_are_those
 def test_every_fold_and_every_rival_is_there(report: Report) -> None:
     assert list(report.folds) == ["fold 1", "fold 2"]
     assert all(list(fold) == [OURS, BASE_RATE, NAIVE_BAYES] for fold in report.folds.values())
-    assert sum(fold[OURS].rows for fold in report.folds.values()) == 240
+    assert sum(fold[OURS].rows for fold in report.folds.values()) == 480
     assert report.about.subject == {"File": "leads.csv", "Held out": "2 shuffled folds, each person in one"}
     assert report.about.notes[0] == "a note"
     assert any(trial["chosen"] for trial in report.about.candidates)
@@ -62,7 +62,7 @@ def test_every_fold_and_every_rival_is_there(report: Report) -> None:
 def test_the_learning_curve_ends_with_all_rows(report: Report) -> None:
     rows = [count for count, _ in report.about.learning]
     assert rows == sorted(rows)
-    assert rows[-1] == pytest.approx(120, abs=2)
+    assert rows[-1] == pytest.approx(240, abs=2)
     assert len(rows) > 1
 
 
