@@ -35,6 +35,8 @@ from worker.store.migrate import upgrade
 PEOPLE, ACTIVITIES = 200_000, 2_000_000
 GOAL = "at most 3 times bare download + COPY + upsert; served at 20,000 rows/s or more; 500 MiB; resumes"
 MOST, ROWS_A_SECOND, MIB = 3.0, 20_000, 500
+REREAD = 10_000
+"""Rows that a load may read twice after it was killed: the page that it had not stored."""
 
 QUERIES = {
     "Lead": "SELECT Id, Email, FirstName, LastName, Company, Title, Industry, NumberOfEmployees, Country, LeadSource, "
@@ -86,7 +88,7 @@ def run() -> Figure:
         ours["seconds"] <= MOST * bare
         and rows / download >= ROWS_A_SECOND
         and ours["peak_mib"] <= MIB
-        and resumed["again"] < rows / 2
+        and resumed["before"] + resumed["again"] <= rows + REREAD
     )
     return Figure(
         name="backfill",
@@ -99,7 +101,7 @@ def run() -> Figure:
         note=(
             f"{rows:,} rows; download {download:.0f} s at {rows / download:,.0f} rows/s, load {copied:.0f} s; "
             f"ours {rows / ours['seconds']:,.0f} rows/s; killed after {resumed['before']:,} rows, "
-            f"read {resumed['again']:,} more"
+            f"read {resumed['again']:,} more ({resumed['before'] + resumed['again'] - rows:,} twice)"
         ),
     )
 

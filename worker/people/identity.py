@@ -86,10 +86,19 @@ def resolve(nodes: Sequence[Node]) -> Mapping[int, int | None]:
             parent[node] = node = parent[parent[node]]
         return node
 
+    def join(sharing: Sequence[Node]) -> None:
+        for other in sharing[1:]:
+            parent[root(other.id)] = root(sharing[0].id)
+
+    mailboxes = []
     for key, sharing in members.items():
-        if links(key, sharing):
-            for other in sharing[1:]:
-                parent[root(other.id)] = root(sharing[0].id)
+        if is_mailbox(key):
+            mailboxes.append(sharing)
+        elif links(key, sharing):
+            join(sharing)
+    owned = [sharing for sharing in mailboxes if len({root(node.id) for node in sharing if node.is_record}) == 1]
+    for sharing in owned:
+        join(sharing)
     person: dict[int, int] = {}
     for node in nodes:
         if node.is_record:
@@ -123,31 +132,43 @@ def component(
     `claims` by subject and `claimed` by key are closed under shared keys; `node` tells what a subject was then (nobody
     looks at its keys).
     """
-    found = {start}
-    frontier = [start]
-    followed: set[str] = set()
-    while frontier:
-        held = [claim.key for claim in claims.get(frontier.pop(), ()) if claim.holds(at)]
-        for key in held:
-            if key in followed:
-                continue
-            followed.add(key)
-            sharing = {claim.subject for claim in claimed[key] if claim.holds(at)}
-            if sharing - found and links(key, [node(subject) for subject in sharing]):
-                frontier += sharing - found
-                found |= sharing
-    return frozenset(found)
+
+    def reach(start: int, ties: Callable[[str, frozenset[int]], bool]) -> frozenset[int]:
+        found, frontier = {start}, [start]
+        followed: set[str] = set()
+        while frontier:
+            held = {claim.key for claim in claims.get(frontier.pop(), ()) if claim.holds(at)} - followed
+            followed |= held
+            for key in held:
+                sharing = frozenset(claim.subject for claim in claimed[key] if claim.holds(at))
+                if sharing - found and ties(key, sharing):
+                    frontier += sharing - found
+                    found |= sharing
+        return frozenset(found)
+
+    def surely(key: str, sharing: frozenset[int]) -> bool:
+        return not is_mailbox(key) and links(key, [node(subject) for subject in sharing])
+
+    def also_by_mailbox(key: str, sharing: frozenset[int]) -> bool:
+        if not is_mailbox(key):
+            return surely(key, sharing)
+        records = {subject for subject in sharing if node(subject).is_record}
+        return bool(records) and records <= reach(min(records), surely)
+
+    return reach(start, also_by_mailbox)
+
+
+def is_mailbox(key: str) -> bool:
+    """Whether a key only ties an event's address to the one person that has it: where all the records that claim it are
+    one already (a merge leaves two of them), and never to make them one."""
+    return key.startswith("mailbox:")
 
 
 def links(key: str, sharing: Sequence[Node]) -> bool:
-    """Whether a key makes those who claim it one person.
+    """Whether a key that is no mailbox makes those who claim it one person.
 
-    A mailbox only ties an event's address to the one record that has it; an address on too many differing names is
-    nobody's in particular; what the CRM itself says always links.
+    An address on too many differing names is nobody's in particular; what the CRM itself says always links.
     """
-    kind = key.partition(":")[0]
-    if kind == "mailbox":
-        return sum(node.is_record for node in sharing) == 1
-    if kind == "email":
+    if key.startswith("email:"):
         return len({" ".join(node.name.casefold().split()) for node in sharing if node.name}) < NAMES_ON_ONE_ADDRESS
     return True

@@ -34,6 +34,15 @@ def test_an_event_by_a_role_address_still_belongs_to_the_one_record_that_has_it(
     assert resolve([node(5, event), node(7, CONTACT, "info@example.com")]) == {5: 7, 7: 7}
 
 
+def test_an_event_by_a_role_address_stays_with_a_record_that_took_over_another() -> None:
+    event = RecordRef("hubspot", EMAIL, "info@example.com")
+    gone, heir = RecordRef("hubspot", "contacts", "7"), RecordRef("hubspot", "contacts", "8")
+    nodes = [node(1, event), node(2, gone, "info@example.com", same_as=(heir,)), node(3, heir, "info@example.com")]
+    assert resolve(nodes) == {1: 2, 2: 2, 3: 2}
+    two_people = [nodes[0], node(2, gone, "info@example.com"), nodes[2]]
+    assert resolve(two_people) == {1: None, 2: 2, 3: 3}
+
+
 def test_an_address_on_many_names_is_nobody_in_particular() -> None:
     nodes = [
         node(i, RecordRef("salesforce", "Lead", str(i)), "family@example.com", name=name)
