@@ -140,7 +140,7 @@ class SalesforceSettings(_Frozen):
     bulk_write_size: Annotated[int, Field(gt=200, le=100_000)] = Field(
         default=10_000, description="records of one such push: newer scores wait until it has come to an end"
     )
-    describe_for: timedelta = timedelta(minutes=15)
+    describe_for: timedelta = timedelta(minutes=30)
     token_for: timedelta = Field(
         default=timedelta(hours=2), description="how long a token is handed to other processes"
     )

@@ -17,7 +17,7 @@ from worker.sync.apply import apply
 
 COMPLETE_EVERY = timedelta(minutes=5)
 """Between two complete reads: Salesforce wants its replication calls no more often."""
-QUIET_EVERY = timedelta(minutes=30)
+QUIET_EVERY = timedelta(hours=1)
 """The same where fast reads find nothing: they begin at the complete one's end, so it would move nothing but itself."""
 
 
