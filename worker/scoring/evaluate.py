@@ -16,7 +16,7 @@ from worker.features.frame import FeatureFrame
 from worker.scoring.conditions import All, AnyOf, Condition, Did, Not, Selector, Test, holds
 from worker.scoring.rules import BASE, CLIP, GUARDRAIL, HANDOVER, Rule, Ruleset
 from worker.scoring.sheet import Floats, Line, Sheet, exact
-from worker.scoring.tally import found, tally
+from worker.scoring.tally import by_kind, found, tally
 
 _STEPS = 2.0**30
 
@@ -140,15 +140,15 @@ def _held(people: pl.DataFrame, ruleset: Ruleset, asked: Mapping[Selector, str])
 def _with_tallies(frame: FeatureFrame, ruleset: Ruleset, asked: Mapping[Selector, str]) -> pl.DataFrame:
     """The people and their attributes with what they did: for each selector asked for `did:`, for each rule that counts
     `found:`, `last:` and `weight:`; 0 where there is none."""
-    people = frame.people
+    people, acts = frame.people, by_kind(frame.activities)
     for selector, name in asked.items():
-        rows = found(frame.activities, selector)
+        rows = found(acts, selector)
         counts = rows.group_by("person_id").agg(pl.col("n").sum().alias(name))
         people = people.join(counts, on="person_id", how="left", maintain_order="left")
         people = people.with_columns(pl.col(name).fill_null(0))
     for rule in ruleset.rules:
         if rule.each is not None:
-            counts = tally(found(frame.activities, rule.each.selector), rule.each)
+            counts = tally(found(acts, rule.each.selector), rule.each)
             counts = counts.rename({name: f"{name}:{rule.id}" for name in ("found", "last", "weight")})
             people = people.join(counts, on="person_id", how="left", maintain_order="left")
             people = people.with_columns(pl.col(f"weight:{rule.id}").fill_null(0.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import timedelta
 
 import polars as pl
@@ -13,18 +14,35 @@ from worker.scoring.rules import Count
 
 _UNIT = 2.0**40
 """Weights are summed as whole numbers of 2**-40, so that the order of rows cannot change a sum."""
+_NOTHING = pl.DataFrame(
+    schema={
+        "person_id": pl.Int64,
+        "kind": KIND,
+        "detail": pl.String,
+        "second": pl.Int64,
+        "age": pl.Float64,
+        "n": pl.UInt32,
+    }
+)
 
 
-def found(activities: pl.DataFrame, selector: Selector) -> pl.DataFrame:
+ByKind = Mapping[str, pl.DataFrame]
+"""Acts (person_id, kind, detail, second, age, n) by their kind; those without any are not in it."""
+
+
+def by_kind(activities: pl.DataFrame) -> ByKind:
+    """`FeatureFrame.activities`, parted once for all that is asked of them."""
+    return {str(kind): rows for (kind,), rows in activities.partition_by("kind", as_dict=True).items()}
+
+
+def found(acts: ByKind, selector: Selector) -> pl.DataFrame:
     """The rows that `selector` selects: person_id, second, age, n."""
-    kinds = pl.Series(selector.kinds, dtype=KIND)
-    chosen = pl.col("kind").is_in(kinds.implode())
+    parts = [acts[kind] for kind in selector.kinds if kind in acts]
+    rows = pl.concat(parts) if parts else _NOTHING
+    tests = [holds(test) for test in selector.detail]
     if selector.within is not None:
-        chosen &= pl.col("age") < selector.within.total_seconds()
-    rows = activities.filter(chosen)
-    for test in selector.detail:
-        rows = rows.filter(holds(test))
-    rows = rows.select("person_id", "second", "age", "n")
+        tests.append(pl.col("age") < selector.within.total_seconds())
+    rows = (rows.filter(*tests) if tests else rows).select("person_id", "second", "age", "n")
     if selector.once_per is None:
         return rows
     span = pl.col("second") // int(selector.once_per.total_seconds())
