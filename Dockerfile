@@ -31,10 +31,16 @@ ENV PATH=/opt/leadgauge/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     OMP_NUM_THREADS=1 \
     REMAP_SIGTERM=SIGQUIT \
+    MPLCONFIGDIR=/tmp/matplotlib \
     LEADGAUGE_HOME=/tmp/leadgauge \
     LEADGAUGE_LOG_JSON=true
+# The root may be read-only: everything that is written goes to /tmp, and nothing there needs to last.
 USER 10001:10001
 WORKDIR /etc/leadgauge
 STOPSIGNAL SIGTERM
+# Of workers, beat and trainer: files that they touch, looked at in some hundredths of a second. The console has
+# /healthz instead.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
+    CMD ["python", "-m", "worker.observing.heartbeat", "/tmp/leadgauge"]
 ENTRYPOINT ["leadgauge"]
 CMD ["--help"]

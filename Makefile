@@ -16,7 +16,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11.0 --genera
 PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit contract-live bench lock clean remake
+.PHONY: help demo test lint format unit browser chaos fuzz sbom audit contract-live bench lock clean remake
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,9 +32,25 @@ lint: $(VENV)/dev.stamp ## style, types, import rules, unused and missing depend
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(BIN)/python deploy/lint.py
 
 unit: $(VENV)/dev.stamp ## the tests alone; ARGS="-k words path" narrows them
 	$(PYTEST) $(ARGS)
+
+browser: $(VENV)/dev.stamp ## the console in a real Chromium (apt install chromium); pictures for the README
+	BROWSER=1 SHOTS=docs/images $(BIN)/python -m pytest --numprocesses=0 tests/browser
+
+chaos: $(VENV)/dev.stamp ## break everything under the product; SEEDS=1-50; root for the small disk
+	$(BIN)/python -m tests.chaos $(or $(SEEDS),1-5)
+
+fuzz: $(VENV)/dev.stamp ## 10,000 malformed inputs; COUNT=n
+	$(BIN)/python -m tests.fuzz $(or $(COUNT),10000)
+
+sbom: $(VENV)/dev.stamp ## CycloneDX of the production lock, sbom.json
+	$(BIN)/python deploy/sbom.py > sbom.json
+
+audit: $(VENV)/dev.stamp ## advisories on the locked packages; ends with 3 where nobody answers
+	$(BIN)/python deploy/advisories.py
 
 contract-live: $(VENV)/dev.stamp ## the connectors' reading laws over a real org or portal; see docs/connectors.md
 	$(BIN)/python -m pytest -rs -m live tests/contract/connectors/test_live.py

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,6 +12,7 @@ from connectors.records import (
     AccountRecord,
     Activity,
     AttributeChange,
+    Author,
     Deletion,
     FieldWrite,
     LeadRecord,
@@ -26,12 +27,24 @@ Cursor = Mapping[str, Any]
 """Where a stream stands: JSON, written and read by the connector alone."""
 
 
+BUCKETS = ("hot", "warm", "nurture", "cold", "unscored")
+"""What `ScoreField.BUCKET` holds by the shipped policy."""
+
 Note = Callable[[Cursor], None]
 """Stores a parcel: JSON that names work which goes on at the CRM. Whatever it raises stops the push."""
 
 
 def unnoted(parcel: Cursor) -> None:
     """For a caller that asks for no more records in a push than are answered at once."""
+
+
+Known = Callable[[Sequence[RecordRef]], Mapping[RecordRef, datetime]]
+"""Of rows of people and accounts, the versions that are stored: `modified_at` of those that are."""
+
+
+def nothing_known(refs: Sequence[RecordRef]) -> Mapping[RecordRef, datetime]:
+    """For a caller that stores nothing."""
+    return {}
 
 
 class Tier(StrEnum):
@@ -131,11 +144,13 @@ class Crm(Protocol):
     def push_size(self, waiting: int) -> int:
         """Records that one push may carry when so many wait to be written: more where the CRM takes many at once."""
 
-    def check(self) -> Sequence[Problem]:
-        """Look at credentials, objects, fields and permissions; returns all problems, never raises for one of them."""
+    def check(self, buckets: Collection[str] = BUCKETS) -> Sequence[Problem]:
+        """Look at credentials, objects, fields and permissions; returns all problems, never raises for one of them.
+        `buckets`: what `ScoreField.BUCKET` will hold."""
 
-    def pull(self, stream: str, cursor: Cursor | None, tier: Tier) -> Page:
-        """Read one page at and after `cursor` (None: from the beginning of time).
+    def pull(self, stream: str, cursor: Cursor | None, tier: Tier, known: Known = nothing_known) -> Page:
+        """Read one page at and after `cursor` (None: from the beginning of time). A row that is `known` in the version
+        that was found need not be read.
 
         Safe to repeat. Rows at a boundary may come twice, never zero times. Raises `Transient`, `QuotaExhausted`,
         `AuthFailed`, `Misconfigured`, `ProtocolViolation`.
@@ -144,6 +159,10 @@ class Crm(Protocol):
     def size(self, stream: str) -> int | None:
         """About how many rows a first read of the stream brings, to tell when it will be through; at most one call, in
         the lane of backfills. None where the CRM cannot say."""
+
+    def window(self, stream: str, since: datetime, until: datetime) -> Cursor | None:
+        """A cursor from which the complete tier reads what was last changed in [since, until), which has settled, and
+        ends; in the lane of refreshes. None for a stream that cannot be read so."""
 
     @property
     def objects(self) -> Sequence[str]:
@@ -174,6 +193,10 @@ class Crm(Protocol):
 
     def read_back(self, refs: Sequence[RecordRef]) -> Mapping[RecordRef, Mapping[ScoreField, Value]]:
         """The mapped score fields as the CRM's primary store holds them, null left out; a gone record is absent."""
+
+    def authors(self, changed: Mapping[RecordRef, Collection[ScoreField]]) -> Mapping[RecordRef, Author]:
+        """Who changed these fields of records last, as far as the CRM tells: by its history where it keeps one, else by
+        who changed the record last. A record that nothing is known of is absent."""
 
     def location(self, ref: RecordRef) -> str | None:
         """The address of the record's page for a person, if there is one."""

@@ -6,8 +6,8 @@ Times are aware UTC. Everything that may hold a person's data is kept out of `re
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -100,7 +100,8 @@ class ScoreField(StrEnum):
     """The field contract: what Leadgauge writes, by names that do not depend on the CRM.
 
     These are the primary goal's. Any other goal has those of `EACH_GOAL` under its own name: `upgrade.score` is a field
-    whose `goal` is `upgrade` and whose `kind` is `SCORE`. Iteration gives the primary goal's.
+    whose `goal` is `upgrade` and whose `kind` is `SCORE`. A field of the CRM's own that may follow the stage goes by
+    the vendor's name, as in `crm:lifecyclestage`. Iteration gives the primary goal's.
     """
 
     SCORE = "score"  # int, 0-100
@@ -126,17 +127,33 @@ class ScoreField(StrEnum):
         """Which field of the contract it is, whoever's."""
         return ScoreField(self.value.rpartition(".")[2])
 
+    @property
+    def native(self) -> bool:
+        """Whether it is a field of the CRM's own, in which people write too."""
+        return self.value.startswith(_OWN)
+
+    @property
+    def vendor(self) -> str:
+        """The vendor's name of a native field."""
+        return self.value.removeprefix(_OWN)
+
+    @classmethod
+    def follower(cls, name: str) -> ScoreField:
+        """The native field that the vendor calls so."""
+        return cls(_OWN + name)
+
     def of(self, goal: str) -> ScoreField:
         """The same field of a goal; empty: of the primary one."""
         return ScoreField(f"{goal}.{self.kind.value}" if goal else self.kind.value)
 
     @classmethod
     def _missing_(cls, value: object) -> ScoreField | None:
-        """A further goal's field, made when it is first named and the same object from then on, as `enum.Flag` does."""
+        """A further goal's field, or a native one, made when it is first named and the same object from then on, as
+        `enum.Flag` does."""
         if not isinstance(value, str):
             return None
         goal, _, kind = value.rpartition(".")
-        if not _GOAL.fullmatch(goal) or kind not in EACH_GOAL:
+        if not _NATIVE.fullmatch(value) and (not _GOAL.fullmatch(goal) or kind not in EACH_GOAL):
             return None
         made = str.__new__(cls, value)
         made._name_ = made._value_ = value
@@ -144,6 +161,8 @@ class ScoreField(StrEnum):
         return known.setdefault(value, made)
 
 
+_OWN = "crm:"
+_NATIVE = re.compile(_OWN + r"[A-Za-z]\w{0,79}")
 _GOAL = re.compile(r"[a-z][a-z0-9_]{0,30}")
 EACH_GOAL = frozenset(ScoreField) - {ScoreField.STAGE, ScoreField.MQL_DATE, ScoreField.BANT}
 """What every goal has: a person has one stage, whatever goals there are."""
@@ -237,21 +256,97 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A row that is gone: deleted, merged into another, or erased on a person's request (`erased`)."""
+    """A row that is gone: deleted, merged into another, or erased on a person's request (`erased`). `unseen`: no query
+    shows it, and the CRM does not say why; it may be gone for good or hidden from us."""
 
     ref: RecordRef
     deleted_at: datetime
     merged_into: RecordRef | None = None
     erased: bool = False
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FieldWrite:
-    """Score fields that a record shall hold. `trace` names the ledger row in the vendor's own logs where it can."""
+    """Score fields that a record shall hold. `trace` names the ledger row in the vendor's own logs where it can.
+
+    `over` has for each native field the value that it may replace: where the CRM holds another one by now, somebody set
+    it since, and it stays.
+    """
 
     ref: RecordRef
     values: Mapping[ScoreField, Value] = field(repr=False)
     trace: str = ""
+    over: Mapping[ScoreField, Value] = field(default_factory=dict, repr=False)
+
+    @property
+    def natives(self) -> Sequence[ScoreField]:
+        """The native fields among the values."""
+        return [name for name in self.values if name.native]
+
+    def without(self, fields: Collection[ScoreField]) -> FieldWrite:
+        """The same but for these."""
+        return replace(self, values={name: value for name, value in self.values.items() if name not in fields})
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """A native field of an object that follows the stage: the option that says so, what it shall hold in which stage,
+    the values that nobody chose, and the attribute that tells since when it holds what it holds, if one is read."""
+
+    field: ScoreField
+    object: str
+    option: str
+    attribute: str | None
+    stages: Mapping[str, str]
+    replaces: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A task for whoever owns a record. `mark` stands in its text and in no other's, so that it is found again;
+    `tried`: it may have been made before."""
+
+    ref: RecordRef
+    mark: str
+    subject: str
+    text: str = field(repr=False)
+    due_on: date
+    since: datetime
+    tried: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AlertResult:
+    """What became of it: `WRITTEN` with the task that there is now, by the `ref` of the `Activity` that it is while
+    nobody has done it; or why there is none."""
+
+    outcome: WriteOutcome
+    made: RecordRef | None = None
+    code: str | None = None
+    message: str | None = None
+    retry_after: timedelta | None = None
+
+
+class AuthorKind(StrEnum):
+    """What sort of writer changed a field, in words for people."""
+
+    PERSON = "user"
+    AUTOMATION = "flow"
+    IMPORT = "import"
+    INTEGRATION = "integration"
+    UNKNOWN = "something unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who changed a field last. `who` is the vendor's id of the user, flow or app, never a name."""
+
+    kind: AuthorKind
+    who: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.who}".strip()
 
 
 class WriteOutcome(StrEnum):
@@ -267,7 +362,10 @@ class WriteOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """The answer for one record. `code` is the vendor's own, `message` says what and how to mend it."""
+    """The answer for one record. `code` is the vendor's own, `message` says what and how to mend it.
+
+    `kept`: native fields that were left as they are, each with the reason; the rest of the record is as `outcome` says.
+    """
 
     ref: RecordRef
     outcome: WriteOutcome
@@ -275,3 +373,4 @@ class WriteResult:
     message: str | None = None
     retry_after: timedelta | None = None
     moved_to: RecordRef | None = None
+    kept: Mapping[ScoreField, str] = field(default_factory=dict)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from time import monotonic
 from typing import Protocol
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from redis import Redis
 from redis.exceptions import LockError, RedisError
 from redis.lock import Lock
@@ -57,23 +57,27 @@ class MemoryTokens:
 
 
 class RedisTokens:
-    """Tokens shared by all processes, encrypted with Fernet when a key is given.
+    """Tokens shared by all processes that have the same `keys` (Fernet). The first encrypts, all decrypt: to rotate,
+    put a new one in front, and take the old one away when it was not needed for as long as a token lives.
+
+    `apart` keeps the tokens of those who have no key in common from each other.
 
     The lock has an owner and a short lifetime, `held`, which its holder renews as long as it lives: one that died or
     was overtaken cannot release another's. Without Redis every process keeps its own tokens (one login each): a broker
     that is down must not become a login storm.
     """
 
-    def __init__(self, redis: Redis, key: bytes | None, *, held: timedelta = _LOCK_HELD) -> None:
+    def __init__(self, redis: Redis, keys: Sequence[bytes], *, apart: str = "", held: timedelta = _LOCK_HELD) -> None:
         self._redis = redis
         self._held = held
-        self._cipher = Fernet(key) if key is not None else None
+        self._cipher = MultiFernet([Fernet(key) for key in keys])
+        self._prefix = f"leadgauge:token:{apart}"
         self._alone = MemoryTokens()
 
     def get(self, key: str) -> str | None:
-        """None also when the value was written under another encryption key."""
+        """None also when the value was written under none of the keys."""
         try:
-            stored = self._redis.get(_name(key))
+            stored = self._redis.get(self._prefix + key)
         except RedisError as problem:
             _degraded("get", problem)
             return self._alone.get(key)
@@ -81,22 +85,21 @@ class RedisTokens:
             return None
         raw = stored.encode() if isinstance(stored, str) else bytes(stored)
         try:
-            return (self._cipher.decrypt(raw) if self._cipher else raw).decode()
+            return self._cipher.decrypt(raw).decode()
         except (InvalidToken, UnicodeDecodeError):
             return None
 
     def put(self, key: str, value: str, ttl: timedelta) -> None:
         self._alone.put(key, value, ttl)
-        raw = value.encode()
         try:
-            self._redis.set(_name(key), self._cipher.encrypt(raw) if self._cipher else raw, px=ttl)
+            self._redis.set(self._prefix + key, self._cipher.encrypt(value.encode()), px=ttl)
         except RedisError as problem:
             _degraded("put", problem)
 
     @contextmanager
     def lock(self, key: str) -> Iterator[None]:
         lock = self._redis.lock(
-            _name(key) + ":lock", timeout=self._held.total_seconds(), sleep=0.05, thread_local=False
+            f"{self._prefix}{key}:lock", timeout=self._held.total_seconds(), sleep=0.05, thread_local=False
         )
         try:
             taken = lock.acquire(blocking_timeout=_LOCK_WAIT.total_seconds())
@@ -140,10 +143,6 @@ def _renewed(lock: Lock, every: timedelta) -> Iterator[None]:
     finally:
         done.set()
         renewer.join()
-
-
-def _name(key: str) -> str:
-    return f"leadgauge:token:{key}"
 
 
 def _degraded(step: str, problem: RedisError) -> None:

@@ -7,13 +7,27 @@ database what is due and takes a lease. No result backend, no retries, no chords
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
+import structlog
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from celery.beat import PersistentScheduler, ScheduleEntry
+from celery.signals import (
+    beat_init,
+    heartbeat_sent,
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_process_init,
+    worker_process_shutdown,
+)
 
 from worker import log
 from worker.bootstrap import Process
+from worker.observing.catalogue import TASK_LAST, TASK_SECONDS
+from worker.observing.heartbeat import Heartbeat
+from worker.observing.reporting import Reporting
 from worker.settings import Settings, load
 
 QUEUES = ("plan", "sync", "compute")
@@ -34,12 +48,20 @@ class App(Celery):
     """Celery with the one process that its tasks work in."""
 
     process: Process | None = None
+    reporting: Reporting | None = None
+    role = "command"
+    heart: Heartbeat | None = None
 
     def current(self) -> Process:
         """What this process works with; built on first use, after the fork."""
         if self.process is None:
-            self.process = Process(load())
+            self.process = Process(load(), self.role)
         return self.process
+
+    def beat(self) -> None:
+        """The loop of this worker, or of beat, goes on."""
+        if self.heart is not None:
+            self.heart.beat()
 
 
 app = App("leadgauge", set_as_current=True)
@@ -73,12 +95,33 @@ app.conf.update(
     task_routes={name: {"queue": queue} for name, queue in ROUTES.items()},
     task_default_queue="plan",
     enable_utc=True,
+    beat_scheduler="worker.app:BoundedScheduler",
     include=["worker.tasks"],
 )
 
 
-def configure(settings: Settings, broker: str) -> None:
-    """Point Celery at the broker and set the schedule; before a worker or beat starts."""
+MOST_PLANS = 10
+"""Plans in the queue after which no more are sent. One is enough; without a bound they fill Redis while all workers are
+down."""
+
+
+class BoundedScheduler(PersistentScheduler):
+    """Celery's own scheduler, which sends no more where nobody takes what it has sent, and tells that it goes on."""
+
+    def tick(self, *arguments: Any, **more: Any) -> float:
+        app.beat()
+        wait: float = super().tick(*arguments, **more)
+        return min(wait, 30.0)
+
+    def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
+        if app.current().queued(ROUTES[PLAN]) < MOST_PLANS:
+            super().apply_entry(entry, producer)
+
+
+def configure(settings: Settings, broker: str, role: str = "command") -> None:
+    """Point Celery at the broker and set the schedule; before a worker or beat starts. `role`: what metrics and
+    heartbeats call it."""
+    app.role, app.heart = role, Heartbeat(settings.home, role)
     every = settings.plan_every.total_seconds()
     app.conf.broker_url = broker
     app.conf.beat_schedule = {
@@ -96,10 +139,46 @@ def _own_logging(**_: Any) -> None:
 @worker_process_init.connect
 def _open(**_: Any) -> None:
     """Nothing opened before the fork may be used after it."""
-    app.process = Process(load())
+    settings = load()
+    app.process, app.reporting = Process(settings, app.role), Reporting(settings, app.role)
 
 
 @worker_process_shutdown.connect
 def _close(**_: Any) -> None:
     if app.process is not None and threading.current_thread() is threading.main_thread():
         app.process.close()
+    if app.reporting is not None:
+        app.reporting.close()
+
+
+@heartbeat_sent.connect
+@beat_init.connect
+def _alive(**_: Any) -> None:
+    app.beat()
+
+
+_began: dict[str, float] = {}
+
+
+@task_prerun.connect
+def _begin(task_id: str, task: Any, args: Any, kwargs: Any, **_: Any) -> None:
+    """Whatever is logged from here on names the task, and the run: the plan that woke it, at first hand or in turn."""
+    _began[task_id] = time.monotonic()
+    run = str(task.request.root_id or task_id)
+    structlog.contextvars.bind_contextvars(task=task.name, task_id=task_id, run=run)
+    if app.reporting is not None:
+        app.reporting.begin(task.name, task_id, run=run)
+
+
+@task_postrun.connect
+def _end(task_id: str, task: Any, retval: Any, state: str | None, **_: Any) -> None:
+    structlog.contextvars.unbind_contextvars("task", "task_id", "run")
+    problem = retval if isinstance(retval, BaseException) else None
+    began, meter = _began.pop(task_id, None), app.current().meter
+    if app.reporting is not None:
+        app.reporting.end(task_id, problem)
+    if began is not None:
+        outcome = "ok" if state == "SUCCESS" else "failed"
+        if outcome == "ok":
+            meter.stamp(TASK_LAST, task.name)
+        meter.time(TASK_SECONDS, time.monotonic() - began, task.name, outcome)

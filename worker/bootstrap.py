@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -18,17 +19,21 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 from sqlalchemy import Connection, Engine
 
-from connectors.catalog import open_crm
+from connectors.brakes import Brakes
+from connectors.catalog import SourceSettings, open_crm
 from connectors.port import Crm, Page
-from connectors.quota import Lane, RedisGate, Standing
+from connectors.quota import Gate, Lane, OpenGate, RedisGate, Standing
 from connectors.records import Deletion, ScoreField
-from connectors.tokens import RedisTokens
+from connectors.tokens import MemoryTokens, RedisTokens, Tokens
 from worker import embedded
+from worker.keys import fingerprint, own_key
 from worker.lease import Holder
 from worker.lifecycle import policy as policies
-from worker.lifecycle.policy import Policy
+from worker.lifecycle.policy import Policy, PolicyError
+from worker.observing.catalogue import REQUEST_SECONDS
+from worker.observing.meter import Meter
 from worker.settings import ConfigurationError, Settings
-from worker.store import database, migrate, models, revisions
+from worker.store import brakes, database, lineage, migrate, models, revisions, streams
 from worker.store.people import Scale
 from worker.store.revisions import Revision
 from worker.store.streams import Load
@@ -39,10 +44,12 @@ from worker.training.refusal import ModelRefused
 if TYPE_CHECKING:
     import adbc_driver_postgresql.dbapi as adbc
 
+    from connectors.alerts import AlertSettings
     from connectors.transport import Exchange
     from worker.features.catalogue import Catalogue
     from worker.features.features import Features
     from worker.rescoring.basis import Basis, Trained
+    from worker.rescoring.reach import Reach
     from worker.scoring.rules import Ruleset
     from worker.scoring.wording import Wording
     from worker.training.shop import Shop
@@ -64,8 +71,10 @@ class Addresses:
 class Process:
     """What one process works with. Build it after the fork; close it at the end."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, role: str = "command") -> None:
         self.settings = settings
+        # A command counts only where it uses Redis anyway: one that looks what is wrong must not wait for it.
+        self.meter = Meter(lambda: self.__dict__.get("redis") if role == "command" else self.redis, role)
         self._crms: dict[str, Crm] = {}
         self._bases: tuple[object, Sequence[Basis]] = (None, ())
         self._models: dict[tuple[str, int], Trained] = {}
@@ -132,10 +141,23 @@ class Process:
             what = " ".join(str(problem).split()).removesuffix(".")
             raise RedisError(f"does not answer: {what}. Start it, or correct LEADGAUGE_REDIS_URL") from None
 
+    def ping_broker(self) -> None:
+        """Raises `RedisError` when the broker does not answer, `ValueError` for an address that is none."""
+        self._broker.ping()
+
     @cached_property
     def _tokens(self) -> RedisTokens:
-        key = self.settings.token_key
-        return RedisTokens(self.redis, key.get_secret_value().encode() if key else None)
+        """Encrypted in any case: under the configured keys, or under one of this machine's own."""
+        if keys := self.settings.token_keys:
+            return RedisTokens(self.redis, keys)
+        try:
+            own = own_key(self.settings.home)
+        except OSError as problem:
+            raise ConfigurationError(
+                f"the key of CRM tokens cannot be kept in {self.settings.home} ({problem.strerror}): set "
+                "LEADGAUGE_TOKEN_KEY, or a `home` that is writable"
+            ) from None
+        return RedisTokens(self.redis, [own], apart=f"{fingerprint(own)}:")
 
     @cached_property
     def _gate(self) -> RedisGate:
@@ -177,14 +199,61 @@ class Process:
                 raise ConfigurationError(
                     f"no source is named {source!r}; there are: {', '.join(self.sources) or 'none'}"
                 )
-            try:
-                self._crms[source] = open_crm(settings, gate=self._gate, tokens=self._tokens, observer=_unobserved)
-            except OSError as problem:
-                file = getattr(settings, "ca_bundle", None)
-                raise ConfigurationError(
-                    f"{source}: ca_bundle {file} is no readable PEM file: {problem.strerror}"
-                ) from None
+            self._crms[source] = self.open(settings)
         return self._crms[source]
+
+    def open(self, settings: SourceSettings, *, alone: bool = False) -> Crm:
+        """A connector for settings of the caller's own, who closes it. `alone`: without Redis, and so without the quota
+        and the tokens that all processes share. Raises `ConfigurationError`."""
+        gate: Gate = OpenGate() if alone else self._gate
+        tokens: Tokens = MemoryTokens() if alone else self._tokens
+        try:
+            return open_crm(settings, gate=gate, tokens=tokens, observer=self.observe)
+        except OSError as problem:
+            raise ConfigurationError(
+                f"{settings.name}: ca_bundle {settings.ca_bundle} is no readable PEM file: {problem.strerror}"
+            ) from None
+
+    def observe(self, exchange: Exchange) -> None:
+        """Told of every request to a CRM and how long it took."""
+        status = exchange.status
+        said = "none" if status is None else "429" if status == 429 else f"{status // 100}xx"
+        self.meter.time(REQUEST_SECONDS, exchange.seconds, exchange.source, said)
+
+    def brakes(self, source: str) -> Brakes:
+        """How writing to a source is held back by the configuration."""
+        return next(its.writes for its in self.settings.sources if its.name == source)
+
+    def crowded(self, source: str) -> bool:
+        """Whether the source should leave the next hand to another, see `streams.crowded`."""
+        if len(self.sources) == 1:
+            return False
+        with self.engine.connect() as connection:
+            return streams.crowded(connection, source, self.sources, self.now())
+
+    def queued(self, queue: str) -> int:
+        """How many messages wait in a queue of the broker; 0 where it cannot be asked, which whoever sends will see."""
+        try:
+            return int(self._broker.llen(queue))
+        except RedisError:
+            return 0
+
+    @cached_property
+    def _broker(self) -> Redis:
+        url = self.addresses.broker
+        if url.startswith("redis+socket://"):  # as Celery spells a unix socket
+            path, _, query = url.removeprefix("redis+socket://").partition("?")
+            url = f"unix://{path}?db={dict(parse_qsl(query)).get('virtual_host', '0')}"
+        return Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2, retry=Retry(NoBackoff(), 1))
+
+    def held(self, connection: Connection) -> Collection[str]:
+        """The sources that nothing is written to now: by a dry run, by a person's pause, or after a restore until
+        everything was compared."""
+        stopped = {pause.source for pause in brakes.pauses(connection)}.union(lineage.unproved(connection))
+        return [
+            source for source in self.sources
+            if brakes.ALL in stopped or source in stopped or self.brakes(source).dry_run
+        ]  # fmt: skip
 
     @property
     def sources(self) -> Sequence[str]:
@@ -197,6 +266,32 @@ class Process:
             source.name: frozenset(field for field, name in source.fields.items() if name is not None)
             for source in self.settings.sources
         }
+
+    @cached_property
+    def reach(self) -> Reach:
+        """What decisions reach in the CRMs beside the score fields."""
+        from worker.rescoring.reach import Reach
+
+        sources = self.settings.sources
+        alerts = {source.name: source.alert for source in sources if source.alert is not None}
+        return Reach({source.name: source.followers for source in sources if source.followers}, alerts)
+
+    def agree(self, goal: str, policy: Policy, before: Policy | None = None) -> None:
+        """Raises `PolicyError` where options of sources contradict a policy of the goal, or a CRM has no place for a
+        bucket that the one `before` did not have: by source, what is wrong, what there is, and what to do. A CRM that
+        cannot be asked now objects to nothing."""
+        wrong = list(self.reach.disagreements(policy)) if goal == self.settings.goal else []
+        if before is not None and set(policy.bucket_names) - set(before.bucket_names):
+            for source in self.sources:
+                problems = self.crm(source).check(policy.bucket_names)
+                lacking = (its for its in problems if its.code == "picklist_value_missing")
+                wrong += [f"buckets: {its.where}: {its.what}; {its.fix}, then publish again" for its in lacking]
+        if wrong:
+            raise PolicyError("\n".join(wrong))
+
+    def alert(self, source: str) -> AlertSettings | None:
+        """What owners of a source's records are told, if anything."""
+        return next((its.alert for its in self.settings.sources if its.name == source), None)
 
     def forget(self, connection: Connection, deletions: Sequence[Deletion], now: datetime) -> None:
         """Treat records as gone or merged, as if a pull had told."""
@@ -276,6 +371,26 @@ class Process:
             primary=scale.goal == self.settings.goal, wording=self.wording,
         )  # fmt: skip
 
+    def drafted(
+        self, goal: str, *, policy: Policy | None = None, rules: Ruleset | None = None, model: int | None = None
+    ) -> tuple[Basis, Basis]:
+        """What scores a goal's people now, and what would with a draft in place of its policy, its rules, or the
+        champion of a model's segment. Both have the features of both. Raises `NotReady` and `ModelRefused`."""
+        with self.engine.connect() as connection:
+            scales = {scale.goal: scale for scale in self.scales(connection)}
+        if goal not in scales:
+            raise NotReady(f"goal {goal} has no policy yet: run `leadgauge migrate`")
+        current = self.basis_of(scales[goal])
+        draft = replace(current, policy=policy or current.policy)
+        if rules is not None:
+            draft = replace(draft, rules=rules, scale=replace(draft.scale, rules=max(1, draft.scale.rules)))
+        if model is not None:
+            trained = self.model(goal, model)
+            draft = replace(draft, champions={**draft.champions, trained.segment: trained})
+        used = [f.name for basis in (current, draft) for its in basis.champions.values() for f in its.model.features]
+        features = self.features.only(dict.fromkeys(used)) if used else None
+        return replace(current, features=features), replace(draft, features=features)
+
     def model(self, goal: str, number: int) -> Trained:
         """A registered model, checked and loaded once a process. Raises `ModelRefused`, and says so in its history."""
         from worker.rescoring.basis import Trained
@@ -303,10 +418,14 @@ class Process:
 
     def _challenger(self, goal: str, number: int) -> Trained | None:
         """None for one that cannot be used, which its history tells: whoever only watches stops nobody."""
+        from worker.training.registry import brought_scale
+
         try:
-            return self.model(goal, number)
+            trained = self.model(goal, number)
         except ModelRefused:
             return None
+        with self.engine.connect() as connection:
+            return replace(trained, brings=brought_scale(connection, goal, number))
 
     @cached_property
     def features(self) -> Features:
@@ -326,8 +445,17 @@ class Process:
             until, _ = labels.known_until(connection, self.sources, self.now())
         return Shop(
             self.engine, self.arrow, name, goal, self.features, lambda number: self.model(name, number).model,
-            self.now, until, self.model_key, overrides,
+            self.now, until, self.model_key, overrides, self._basis_now(name),
         )  # fmt: skip
+
+    def _basis_now(self, goal: str) -> Basis | None:
+        """What scores a goal's people now; None where its champion cannot be used."""
+        with self.engine.connect() as connection:
+            scale = next(its for its in self.scales(connection) if its.goal == goal)
+        try:
+            return self.basis_of(scale)
+        except ModelRefused:
+            return None
 
     @property
     def model_key(self) -> str | None:
@@ -352,7 +480,12 @@ class Process:
 
     @cached_property
     def wording(self) -> Wording:
-        """What reasons are said in. Raises `ConfigurationError` with every mistake of the configured file."""
+        """What reasons are said in, and where they lead. Raises `ConfigurationError` with every mistake of the
+        configured file."""
+        url = self.settings.console_url
+        return replace(self._worded(), link=f"{url}/leads/") if url else self._worded()
+
+    def _worded(self) -> Wording:
         from worker.scoring.document import RulesError
         from worker.scoring.wording import load, shipped
 
@@ -394,7 +527,10 @@ class Process:
         primary one where there are none. What they say of leads holds of no other goal."""
         from worker.scoring.rules import shipped
 
-        migrate.upgrade(self.engine)
+        try:
+            migrate.upgrade(self.engine)
+        except migrate.TooNew as problem:
+            raise NotReady(str(problem)) from None
         path = self.settings.rules_file
         try:
             body = path.read_text(encoding="utf-8") if path else shipped()
@@ -422,10 +558,14 @@ class Process:
             return None
 
     def check_schema(self) -> None:
-        """Raises `NotReady` when the database is older than this version."""
+        """Raises `NotReady` when the database is older than this version, or newer than it can follow."""
         with self.engine.connect() as connection:
-            if migrate.pending(connection):
-                raise NotReady("the database is not at this version's schema: run `leadgauge migrate`")
+            try:
+                behind = migrate.pending(connection)
+            except migrate.TooNew as problem:
+                raise NotReady(str(problem)) from None
+        if behind:
+            raise NotReady("the database is not at this version's schema: run `leadgauge migrate`")
 
     def reconnect(self) -> None:
         """Open the columns' connection anew when it is next asked for: unlike the engine's pool it does not heal."""
@@ -436,13 +576,12 @@ class Process:
     def close(self) -> None:
         for crm in self._crms.values():
             crm.close()
+        if "redis" in self.__dict__:
+            self.meter.leave()
         if "arrow" in self.__dict__:
             self.arrow.close()
         if "engine" in self.__dict__:
             self.engine.dispose()
-        if "redis" in self.__dict__:
-            self.redis.close()
-
-
-def _unobserved(_: Exchange) -> None:
-    """Request metrics have no taker yet."""
+        for client in ("redis", "_broker"):
+            if client in self.__dict__:
+                self.__dict__[client].close()

@@ -92,7 +92,7 @@ def wait_after(problem: CrmError, attempts: int, now: datetime) -> timedelta:
             # Everybody's quota returns at the same instant; not everybody needs to.
             return max(problem.resume_at - now, timedelta(0)) + timedelta(seconds=random.uniform(1, 60))  # noqa: S311
         case Transient() if problem.retry_after is not None:
-            return problem.retry_after
+            return problem.retry_after * random.uniform(1.0, 1.25)  # noqa: S311 - it is said to all streams alike
         case Transient():
             longest = min(300.0, 5.0 * 2 ** min(attempts, 6))
             return timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311

@@ -49,5 +49,7 @@ def configure(level: str, *, as_json: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("urllib3", "amqp", "kombu", "celery.redirected", "celery.worker.strategy", "celery.app.trace"):
+    for chatty in (
+        "alembic", "amqp", "celery.app.trace", "celery.redirected", "celery.worker.strategy", "kombu", "urllib3",
+    ):  # fmt: skip
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,4 +1,5 @@
-"""One whole pass in this process, without Celery: read everything, score who is due, write, and prove it."""
+"""One whole pass in this process, without Celery: read everything, count what is due to be counted, score who is due,
+write, and prove it."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from connectors.errors import CrmError
+from worker import upkeep
 from worker.bootstrap import Process
 from worker.lease import Next
 from worker.rescoring.batch import rescore
@@ -15,6 +17,7 @@ from worker.store import ledger
 from worker.store.scores import ensure_partitions
 from worker.store.streams import Lease
 from worker.sync.pull import pull
+from worker.sync.reconcile import reconcile
 from worker.writeback.push import push
 
 Report = Callable[[str, int], None]
@@ -41,12 +44,15 @@ def sync(process: Process, report: Report, unwell: Mapping[str, CrmError] = Mapp
     """
     result = Pass(problems=dict(unwell))
     assert process.registered
+    upkeep.beat(process)
     with process.engine.begin() as connection:
         ensure_partitions(connection, process.now())
     for source, problem in unwell.items():
         _leave(process, source, problem)
     for source in process.sources:
         _pull(process, source, result, report)
+        _count(process, source, result, report)
+    upkeep.tidy(process)
     _rescore(process, result, report)
     for source in process.sources:
         if source not in result.problems:
@@ -56,11 +62,14 @@ def sync(process: Process, report: Report, unwell: Mapping[str, CrmError] = Mapp
 
 
 def unproved(process: Process) -> int:
-    """How many ledger rows are open or failed."""
+    """How many ledger rows are open or failed, but for those that a pause or a dry run keeps from going out."""
     with process.engine.connect() as connection:
-        states = ledger.counts(connection)
-    bad = {*ledger.OPEN, ledger.State.REFUSED, ledger.State.PARKED, ledger.State.DRIFTED}
-    return sum(n for by_state in states.values() for state, n in by_state.items() if state in bad)
+        states, held = ledger.counts(connection), process.held(connection)
+    bad = {*ledger.OPEN, *ledger.FAILED}
+    return sum(
+        n for source, by_state in states.items() for state, n in by_state.items()
+        if state in bad and not (source in held and state == ledger.State.INTENDED)
+    )  # fmt: skip
 
 
 def _leave(process: Process, source: str, problem: CrmError) -> None:
@@ -87,13 +96,24 @@ def _pull(process: Process, source: str, result: Pass, report: Report) -> None:
                 result.problems[source] = pulled.problem
 
 
+def _count(process: Process, source: str, result: Pass, report: Report) -> None:
+    """What cursors cannot see, where a day has passed since it was last looked for."""
+    while source not in result.problems:
+        counted = reconcile(process.holder, process.crm(source))
+        if counted is None:
+            return
+        report(f"counted {source}", counted.counted)
+        if counted.problem is not None:
+            result.problems[source] = counted.problem
+
+
 def _rescore(process: Process, result: Pass, report: Report) -> None:
     bases, settings = process.bases(), process.settings
     for partition in range(settings.partitions):
         while (
             done := rescore(
                 process.engine, process.arrow, bases, partition, settings.partitions, settings.rescore_every,
-                process.writable, process.now(),
+                process.writable, process.now(), reach=process.reach,
             )
         ).people:  # fmt: skip
             result.scored += done.people
@@ -102,8 +122,9 @@ def _rescore(process: Process, result: Pass, report: Report) -> None:
 
 def _push(process: Process, source: str, result: Pass, report: Report) -> None:
     while source not in result.problems:
-        pushed = push(process.holder, process.crm(source), timedelta(0), process.forget)
-        if pushed is None or not (pushed.sent or pushed.verified or pushed.under_way or pushed.problem):
+        brakes, alert = process.brakes(source), process.alert(source)
+        pushed = push(process.holder, process.crm(source), timedelta(0), process.forget, brakes, alert)
+        if pushed is None or not (pushed.sent or pushed.verified or pushed.told or pushed.under_way or pushed.problem):
             return
         result.sent += pushed.sent
         result.verified += pushed.verified

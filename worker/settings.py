@@ -39,8 +39,11 @@ from connectors.catalog import SourceSettings
 from connectors.hubspot.settings import HubspotSettings
 from connectors.records import Cause
 from connectors.secret import SecretRef
+from worker.console_settings import ConsoleSettings, WebAddress
 from worker.training.goal import Goal
 
+LAYOUT = 1
+"""Of the configuration file: grows when what a setting means changes, not when one is added."""
 SECRETS = Path("/run/secrets")
 DEMO_FILE = Path(".leadgauge/demo/leadgauge.yaml")
 
@@ -65,19 +68,37 @@ class CustomAttribute(BaseModel):
     stable: bool = False
 
 
+class Retention(BaseModel):
+    """How long what is kept; unset: for ever."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ledger: Annotated[timedelta, Field(ge=timedelta(days=30))] | None = timedelta(days=400)
+    history: Annotated[timedelta, Field(ge=timedelta(days=30))] | None = None
+    activities: Annotated[timedelta, Field(ge=timedelta(days=180))] | None = None
+    deleted: Annotated[timedelta, Field(ge=timedelta(days=1))] | None = None
+    audit: Annotated[timedelta, Field(ge=timedelta(days=30))] | None = None
+
+
 class Settings(BaseSettings):
     """What an operator sets. Times are seconds or ISO 8601 durations."""
 
     model_config = SettingsConfigDict(env_prefix="LEADGAUGE_", extra="forbid", frozen=True)
 
     config: Path | None = Field(default=None, description="The YAML file with everything below.")
+    layout: int = Field(default=1, description="Of that file. A later one is refused, not half understood.")
     home: Path = Field(default=Path(".leadgauge"), description="Where embedded servers and heartbeat files live.")
     database_url: SecretStr | None = Field(default=None, description="PostgreSQL 16-18. Unset: the embedded server.")
     redis_url: SecretStr | None = Field(default=None, description="Redis or Valkey. Unset: the embedded server.")
     broker_url: SecretStr | None = Field(
         default=None, description="Redis as Celery spells it, where that differs (unix sockets). Unset: redis_url."
     )
-    token_key: SecretStr | None = Field(default=None, description="Fernet key that encrypts CRM tokens kept in Redis.")
+    token_key: SecretStr | None = Field(
+        default=None,
+        description="Encrypts the CRM tokens that are kept in Redis: a Fernet key, or several with commas between "
+        "them, of which the first encrypts and all decrypt. Unset: each machine has one of its own in `home`, and "
+        "logs in itself.",
+    )
     model_key: SecretStr | None = Field(
         default=None, description="Seals trained models; unsealed or foreign ones are refused. Any long random text."
     )
@@ -119,9 +140,39 @@ class Settings(BaseSettings):
         ge=timedelta(0),
         description="How long an accepted write may wait to be seen in a pull before it is read back.",
     )
+    console_url: WebAddress | None = Field(
+        default=None,
+        description="Where people reach the console. Set: reasons in the CRM lead to a lead's page, where "
+        "there is room.",
+    )
+    console: ConsoleSettings = Field(default=ConsoleSettings(), description="Who may use the console, and how long.")
+    retention: Retention = Field(
+        default=Retention(),
+        description="How long closed writes, score history, activities, people deleted in their CRM, and the console's"
+        " audit are kept (docs/reliability.md).",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        description="Who brings it may read the console's /metrics. Unset: this machine alone. Any long random text.",
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^@\s]+$",
+        description="Where traces go (OpenTelemetry over HTTP), as in http://collector:4318. Needs the extra `otel`.",
+    )
+    sentry_dsn: SecretStr | None = Field(
+        default=None, description="Where errors go (Sentry): types and places, no data. Needs the extra `sentry`."
+    )
     clock: AwareDatetime | None = Field(default=None, description="Hold the clock at this instant (tests, replays).")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     log_json: bool = Field(default=False, description="One JSON object a line instead of text.")
+
+    @field_validator("layout")
+    @classmethod
+    def _known_layout(cls, layout: int) -> int:
+        if layout != LAYOUT:
+            raise ValueError(f"is {layout}, and this version reads {LAYOUT}; CHANGELOG.md tells what has changed")
+        return layout
 
     @field_validator("sources")
     @classmethod
@@ -208,25 +259,32 @@ class Settings(BaseSettings):
             raise ValueError("must start with redis://, rediss:// or redis+socket://")
         return url
 
-    @field_validator("model_key")
+    @field_validator("model_key", "metrics_token")
     @classmethod
-    def _long_key(cls, key: SecretStr | None) -> SecretStr | None:
+    def _long_key(cls, key: SecretStr | None, given: ValidationInfo) -> SecretStr | None:
         if key is not None and len(key.get_secret_value()) < 32:
-            raise ValueError("is too short to seal anything; make one: openssl rand -hex 32")
+            what = "seal anything" if given.field_name == "model_key" else "keep anybody out"
+            raise ValueError(f"is too short to {what}; make one: openssl rand -hex 32")
         return key
 
     @field_validator("token_key")
     @classmethod
-    def _fernet_key(cls, key: SecretStr | None) -> SecretStr | None:
+    def _fernet_keys(cls, given: SecretStr | None) -> SecretStr | None:
         try:
-            if key is not None and len(base64.urlsafe_b64decode(key.get_secret_value())) != 32:
-                raise ValueError
+            for key in _parts(given):
+                if len(base64.urlsafe_b64decode(key)) != 32:
+                    raise ValueError
         except (binascii.Error, ValueError):
             raise ValueError(
                 "is no Fernet key; make one: python -c 'from cryptography.fernet import Fernet; "
                 "print(Fernet.generate_key().decode())'"
             ) from None
-        return key
+        return given
+
+    @property
+    def token_keys(self) -> Sequence[bytes]:
+        """What encrypts CRM tokens, the newest key first; none where none is configured."""
+        return _parts(self.token_key)
 
     @classmethod
     def settings_customise_sources(
@@ -240,6 +298,10 @@ class Settings(BaseSettings):
         path = config_file()
         file = (InitSettingsSource(settings_cls, _read(path)),) if path else ()
         return (init_settings, env_settings, file_secret_settings, *file)
+
+
+def _parts(keys: SecretStr | None) -> Sequence[bytes]:
+    return [] if keys is None else [key.strip().encode() for key in keys.get_secret_value().split(",")]
 
 
 def config_file() -> Path | None:
@@ -259,6 +321,25 @@ def load() -> Settings:
         raise ConfigurationError("\n".join(lines)) from None
     except SettingsError as problem:
         raise ConfigurationError(f"{problem}: a list or mapping in the environment is written as JSON") from None
+
+
+class _Alone(Settings):
+    """Of what is given, whatever the environment and its files say."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *others: Any, **more: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def parse(text: str, path: Path) -> Settings:
+    """The settings of a file that is yet to be written. Raises `ConfigurationError` like `load`."""
+    try:
+        return _Alone(**(yaml.safe_load(text) or {}))
+    except ValidationError as problem:
+        lines = [_line(error, path) for error in problem.errors(include_input=False, include_url=False)]
+        raise ConfigurationError("\n".join(lines)) from None
 
 
 def _read(path: Path) -> dict[str, Any]:

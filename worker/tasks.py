@@ -6,12 +6,16 @@ from functools import partial
 
 import structlog
 
+from worker import upkeep
 from worker.app import app
+from worker.observing import catalogue
 from worker.sync import plan as planning
 
 log = structlog.get_logger(__name__)
 
 WAKE_UP = {"ignore_result": True, "expires": 60}
+FULL = 500
+"""Messages in a queue after which no more are sent there: nobody takes them, or not fast enough."""
 
 
 @app.task(name="leadgauge.plan", **WAKE_UP)
@@ -19,12 +23,14 @@ def plan() -> None:
     """Wake whatever is due. Scheduled by beat."""
     process = app.current()
     assert process.registered
+    if upkeep.beat(process):
+        log.warning("the database was restored: all is compared before anything is written", action="restored")
     with process.engine.begin() as connection:
         settings = process.settings
         due = list(
             planning.plan(
                 connection, process.sources, process.scales(connection), settings.partitions, settings.verify_after,
-                process.now(),
+                process.now(), process.held(connection),
             )
         )  # fmt: skip
     for wake_up in due:
@@ -39,11 +45,13 @@ def pull(source: str, stream: str) -> None:
     process = app.current()
     crm = process.crm(source)
     spec = next((s for s in crm.streams if s.name == stream), None)
-    if spec is None:  # left out by the configuration since the row was made
+    if spec is None or process.crowded(source):  # left out by the configuration since the row was made; or not its turn
         return
     result = read(process.holder, crm, spec, pace=partial(process.pace, source))
     if result is None:
         return
+    process.meter.count(catalogue.PULLED, result.seen, source, stream)
+    process.meter.count(catalogue.VERIFIED, result.verified, source)
     log.info("pulled", action="pull", source=source, stream=stream, pages=result.pages, seen=result.seen,
              dirtied=result.dirtied, verified=result.verified, problem=_named(result.problem))  # fmt: skip
     if not result.drained and result.problem is None:
@@ -59,12 +67,16 @@ def reconcile(source: str) -> None:
     from worker.sync.reconcile import reconcile as count
 
     process = app.current()
+    if process.crowded(source):
+        return
     result = count(process.holder, process.crm(source))
     if result is None:
         return
     log.info("reconciled", action="reconcile", source=source, counted=result.counted, repaired=result.repaired,
              problem=_named(result.problem))  # fmt: skip
-    if not result.done and result.problem is None:
+    if result.done:
+        upkeep.tidy(process)
+    elif result.problem is None:
         wake(planning.Reconcile(source))
 
 
@@ -78,13 +90,15 @@ def rescore(partition: int) -> None:
     try:
         result = score(
             process.engine, process.arrow, process.bases(), partition, settings.partitions, settings.rescore_every,
-            process.writable, process.now(),
+            process.writable, process.now(), reach=process.reach,
         )  # fmt: skip
     except Exception:
         process.reconnect()  # the columns' connection does not heal by itself; the next wake-up goes on
         raise
     if not result.people:
         return
+    process.meter.count(catalogue.SCORED, result.people)
+    process.meter.count(catalogue.INTENDED, result.intended)
     log.info("scored", action="rescore", partition=partition, people=result.people, intended=result.intended,
              mismatched=result.mismatched)  # fmt: skip
     wake(planning.Rescore(partition))
@@ -99,14 +113,28 @@ def push(source: str) -> None:
     from worker.writeback.push import push as write
 
     process = app.current()
-    result = write(process.holder, process.crm(source), process.settings.verify_after, process.forget)
-    if result is not None and (result.sent or result.verified or result.problem):
-        log.info("pushed", action="push", source=source, sent=result.sent, verified=result.verified,
+    upkeep.beat(process)
+    result = write(
+        process.holder, process.crm(source), process.settings.verify_after, process.forget, process.brakes(source),
+        process.alert(source),
+    )  # fmt: skip
+    if result is not None:
+        process.meter.count(catalogue.SENT, result.sent, source)
+        process.meter.count(catalogue.VERIFIED, result.verified, source)
+        process.meter.count(catalogue.DRIFTED, result.drifted, source)
+    if result is not None and (result.sent or result.verified or result.told or result.problem):
+        log.info("pushed", action="push", source=source, sent=result.sent, verified=result.verified, told=result.told,
                  problem=_named(result.problem))  # fmt: skip
+    if result is not None and (result.drifted or result.held or result.capped):
+        log.warning("writing held back", action="push", source=source, drifted=result.drifted,
+                    contested=result.contested, too_often=result.held, hour_is_full=result.capped)  # fmt: skip
 
 
 def wake(wake_up: planning.WakeUp) -> None:
-    """Send a wake-up on its way."""
+    """Send a wake-up on its way, unless its queue is full: what is due stays due, and the next plan wakes it."""
+    queue = "compute" if isinstance(wake_up, planning.Rescore) else "sync"
+    if app.current().queued(queue) >= FULL:
+        return
     match wake_up:
         case planning.Pull(source, stream):
             pull.delay(source, stream)

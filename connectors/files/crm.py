@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from connectors.errors import Misconfigured, Transient
 from connectors.files.check import Check
-from connectors.files.facts import ACCOUNTS, LEADS, STREAMS
+from connectors.files.facts import ACCOUNTS, ERASURES, LEADS, STREAMS
 from connectors.files.flaw import Changed, Flaw
 from connectors.files.mapping import Mappings, load
 from connectors.files.output import Output
 from connectors.files.pull import Reader
 from connectors.files.settings import FilesSettings
 from connectors.files.state import State
-from connectors.port import Census, Cursor, Note, Page, Problem, Quota, Stream, Tier, unnoted
+from connectors.port import (
+    BUCKETS,
+    Census,
+    Cursor,
+    Known,
+    Note,
+    Page,
+    Problem,
+    Quota,
+    Stream,
+    Tier,
+    nothing_known,
+    unnoted,
+)
 from connectors.quota import Gate
-from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteOutcome, WriteResult
+from connectors.records import Author, FieldWrite, RecordRef, ScoreField, Value, WriteOutcome, WriteResult
 from connectors.tokens import Tokens
 from connectors.transport import Observer
 
@@ -45,6 +58,10 @@ class FilesCrm:
         """Also those that the mapping names no file for: they are empty. A file that lies there is complete."""
         return [Stream(name, self._settings.every, frozenset({Tier.COMPLETE})) for name in STREAMS]
 
+    def window(self, stream: str, since: datetime, until: datetime) -> Cursor | None:
+        """A file is read as a whole."""
+        return None
+
     @property
     def objects(self) -> Sequence[str]:
         """People, and companies where the mapping has them."""
@@ -56,15 +73,20 @@ class FilesCrm:
     def writable(self) -> frozenset[ScoreField]:
         return frozenset(self._settings.mapped)
 
-    def check(self) -> Sequence[Problem]:
+    def check(self, buckets: Collection[str] = BUCKETS) -> Sequence[Problem]:
         return list(Check(self._settings, self._output).problems())
 
-    def pull(self, stream: str, cursor: Cursor | None, tier: Tier) -> Page:
+    def pull(self, stream: str, cursor: Cursor | None, tier: Tier, known: Known = nothing_known) -> Page:
         """See `Crm.pull`. The tiers read the same: a file that is being written is told by `Transient`."""
         if stream not in STREAMS:
             raise Misconfigured(self.source, f"there is no stream {stream!r}; there are {', '.join(STREAMS)}")
         with self._told():
-            return self._reader.pull(self._mappings, stream, cursor)
+            page = self._reader.pull(self._mappings, stream, cursor)
+            if erased := {deletion.ref.id for deletion in page.deletions if deletion.erased}:
+                with self._state.transaction():
+                    self._state.forget(erased, but=ERASURES)
+                    self._output.remove(erased)
+            return page
 
     def size(self, stream: str) -> None:
         """To count a file's rows is to read it."""
@@ -109,6 +131,10 @@ class FilesCrm:
             living = set(self._reader.living(self._mappings, ids))
             held = self._output.read(living)
         return {ref: held.get(ref.id, {}) for ref in refs if ref.object == LEADS and ref.id in living}
+
+    def authors(self, changed: Mapping[RecordRef, Collection[ScoreField]]) -> Mapping[RecordRef, Author]:
+        """A file does not say who wrote in it."""
+        return {}
 
     def location(self, ref: RecordRef) -> str | None:
         return None

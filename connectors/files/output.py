@@ -56,6 +56,11 @@ class Output:
             return
         self._replace(self._updated(after))
 
+    def remove(self, ids: Collection[str]) -> None:
+        """Take people out. Nothing is touched where nobody of them is in it. Raises `Flaw`."""
+        if self.read(ids):
+            self._replace((id, held) for id, held in self._rows() if id not in ids)
+
     def _updated(self, changed: Mapping[str, Held]) -> Iterator[tuple[str, Held]]:
         left = dict(changed)
         for id, held in self._rows():

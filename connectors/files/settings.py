@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from connectors.brakes import Brakes
 from connectors.files.flaw import Flaw
 from connectors.files.mapping import load
 from connectors.quota import Budget
-from connectors.records import EACH_GOAL, ScoreField
+from connectors.records import EACH_GOAL, Follower, ScoreField
 
 CONTRACT: Mapping[ScoreField, str] = {field: field.value for field in ScoreField}
 """The columns of the scored file, beside `id`."""
@@ -35,9 +36,12 @@ class FilesSettings(BaseModel):
         default=None, description="what was read of the files so far (SQLite); default: beside the output"
     )
     fields: Mapping[ScoreField, str | None] = CONTRACT
+    followers: ClassVar[Sequence[Follower]] = ()
+    alert: ClassVar[None] = None
     every: timedelta = Field(
         default=timedelta(seconds=30), gt=timedelta(0), description="how often to look for changes"
     )
+    writes: Brakes = Field(default=Brakes(), description="how writing to it is held back")
     page_size: Annotated[int, Field(ge=1, le=50_000)] = 5000
 
     @field_validator("fields", mode="before")

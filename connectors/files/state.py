@@ -79,6 +79,7 @@ class State:
         self._db = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA cache_size = -32768")  # KiB
+        self._db.execute("PRAGMA secure_delete = ON")  # who is forgotten does not live on in free pages
         self._db.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes back is read again: see `reached`
         with self.transaction():
             for statement in _SCHEMA.split(";")[:-1]:
@@ -179,6 +180,13 @@ class State:
             (stream, json.dumps(list(ids))),
         )
         return {id: Place(place, row) for id, place, row in rows}
+
+    def forget(self, ids: Collection[str], but: str) -> None:
+        """Rows by these ids in all streams but one. What is still in a file is read as if for the first time."""
+        self._db.execute(
+            "DELETE FROM rows WHERE stream <> ? AND id IN (SELECT value FROM json_each(?))",
+            (but, json.dumps(list(ids))),
+        )
 
     def close(self) -> None:
         self._db.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from connectors.errors import AuthFailed, CrmError, Misconfigured, QuotaExhausted, Transient
@@ -11,9 +11,11 @@ from connectors.hubspot.mapping import RecordMapper
 from connectors.hubspot.paths import EMAIL_EVENTS, FORMS
 from connectors.hubspot.schema import Property, Schemas
 from connectors.hubspot.session import Session
-from connectors.port import Problem
+from connectors.hubspot.stages import OwnProperties
+from connectors.port import BUCKETS, Problem
 from connectors.quota import Lane
 from connectors.records import ScoreField
+from connectors.stages import STAGES
 
 TYPES: Mapping[ScoreField, frozenset[str]] = {field: frozenset({"string", "enumeration"}) for field in ScoreField} | {
     ScoreField.SCORE: frozenset({"number"}),
@@ -22,8 +24,6 @@ TYPES: Mapping[ScoreField, frozenset[str]] = {field: frozenset({"string", "enume
     ScoreField.SCORED_AT: frozenset({"datetime"}),
 }
 """The types that a property may have to hold each score field."""
-
-BUCKETS = frozenset({"hot", "warm", "nurture", "cold", "unscored"})
 
 SCOPES: Mapping[str, str] = {
     "contacts": "crm.objects.contacts.read",
@@ -43,14 +43,17 @@ SCOPES: Mapping[str, str] = {
 class Checker:
     """Asks HubSpot for one row of everything; writes nothing."""
 
-    def __init__(self, session: Session, mapper: RecordMapper, schemas: Schemas, streams: tuple[str, ...]) -> None:
+    def __init__(
+        self, session: Session, mapper: RecordMapper, schemas: Schemas, own: OwnProperties, streams: tuple[str, ...]
+    ) -> None:
         self._session, self._mapper, self._schemas, self._streams = session, mapper, schemas, streams
+        self._own = own
 
-    def check(self) -> list[Problem]:
+    def check(self, buckets: Collection[str] = BUCKETS) -> list[Problem]:
         """All problems; none raised. What stops everything is reported alone."""
         try:
             self._session.account()
-            return [*self._readable(), *self._writable(), *self._properties(), *self._clocks()]
+            return [*self._readable(), *self._writable(), *self._properties(buckets), *self._clocks()]
         except CrmError as problem:
             return [self._whole(problem)]
         except (KeyError, TypeError, ValueError):
@@ -107,7 +110,7 @@ class Checker:
             fix = "synchronise this machine's clock (NTP); changes are read late until then, none is lost"
             yield Problem("clock_skew", self._session.source, what, fix, fatal=False)
 
-    def _properties(self) -> Iterator[Problem]:
+    def _properties(self, buckets: Collection[str]) -> Iterator[Problem]:
         """The score fields must fit; without an attribute scores are poorer, not wrong."""
         where = f"{self._session.source}/contacts"
         try:
@@ -115,8 +118,9 @@ class Checker:
         except Denied as problem:
             yield Problem("schema_denied", where, problem.message, "grant the scope crm.schemas.contacts.read")
             return
-        for field, name in self._mapper.names.items():
-            if (trouble := _unfit(field, name, schema.get(name))) is not None:
+        yield from self._own.problems(where, schema)
+        for field, name in self._mapper.contract.items():
+            if (trouble := _unfit(field, name, schema.get(name), buckets)) is not None:
                 code, what, fix = trouble
                 yield Problem(code, f"{where}.{name}", what, fix)
         for attribute, name in self._mapper.attributes.items():
@@ -126,22 +130,26 @@ class Checker:
                 yield Problem("attribute_missing", f"{where}.{name}", what, fix, fatal=False)
 
 
-def _unfit(field: ScoreField, name: str, definition: Property | None) -> tuple[str, str, str] | None:
+def _unfit(
+    field: ScoreField, name: str, definition: Property | None, buckets: Collection[str]
+) -> tuple[str, str, str] | None:
     """(code, what, fix) of what keeps a property from holding a score field."""
     other = f"map another one under fields: {{{field}: ...}}, or null to leave it out"
     if definition is None:
         kind = " or ".join(sorted(TYPES[field.kind]))
-        return "field_missing", f"there is no contact property {name}", f"create it with type {kind}, or {other}"
+        return (
+            "field_missing",
+            f"there is no contact property {name}",
+            f"create it with type {kind} (`leadgauge provision`), or {other}",
+        )
     if definition.read_only:
         return "field_read_only", f"the property {name} cannot be written", other
     if definition.type not in TYPES[field.kind]:
         kind = " or ".join(sorted(TYPES[field.kind]))
         return "field_type", f"the property {name} is of type {definition.type}, not {kind}", other
-    missing = BUCKETS - definition.options
-    if field.kind is ScoreField.BUCKET and definition.type == "enumeration" and missing:
-        return (
-            "picklist_value_missing",
-            f"the property {name} lacks options",
-            f"add the options {', '.join(sorted(missing))}",
-        )
+    needed = {ScoreField.BUCKET: buckets, ScoreField.STAGE: STAGES}.get(field.kind, ())
+    missing = [value for value in needed if value not in definition.options]
+    if definition.type == "enumeration" and missing:
+        what = f"the property {name} lacks options; there are {', '.join(definition.options) or 'none'}"
+        return "picklist_value_missing", what, f"add the options {', '.join(missing)}"
     return None

@@ -3,25 +3,60 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 
-from connectors.errors import CrmError, Misconfigured, ProtocolViolation
+from connectors.errors import CrmError, Misconfigured
+from connectors.examination import Examination
+from connectors.hubspot.alerts import Alerts
+from connectors.hubspot.authors import Authors
 from connectors.hubspot.check import Checker
 from connectors.hubspot.events import EmailEvents, EventStream, FormSubmissions
+from connectors.hubspot.examine import Examiner
 from connectors.hubspot.inventory import Inventory
 from connectors.hubspot.mapping import RecordMapper
+from connectors.hubspot.provision import Provision
 from connectors.hubspot.pull import Kit, ObjectStream, Reader
 from connectors.hubspot.push import PUSH_SIZE, Writer
 from connectors.hubspot.removals import Removals
 from connectors.hubspot.schema import Schemas
 from connectors.hubspot.session import Session
 from connectors.hubspot.settings import HubspotSettings
-from connectors.port import Census, Crm, Cursor, Note, Page, Problem, Quota, Stream, Tier, unnoted
+from connectors.hubspot.stages import OwnProperties
+from connectors.hubspot.values import millis
+from connectors.hubspot.windows import between
+from connectors.port import (
+    BUCKETS,
+    Census,
+    Crm,
+    Cursor,
+    Known,
+    Note,
+    Page,
+    Problem,
+    Quota,
+    Stream,
+    Tier,
+    nothing_known,
+    unnoted,
+)
+from connectors.provisioning import Step
 from connectors.quota import Gate, Lane
-from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteOutcome, WriteResult
+from connectors.records import (
+    Alert,
+    AlertResult,
+    Author,
+    FieldWrite,
+    RecordRef,
+    ScoreField,
+    Value,
+    WriteOutcome,
+    WriteResult,
+)
 from connectors.tokens import Tokens
 from connectors.transport import Observer
+from connectors.understood import understood
 
 T = TypeVar("T")
 
@@ -57,9 +92,14 @@ class HubspotCrm:
         readers["removals"] = Removals(kit, contacts)
         self._readers = {name: reader for name, reader in readers.items() if name not in settings.without}
         self._inventory = Inventory(kit, {type: objects[type] for type in OBJECTS if type in self._readers})
-        self._writer = Writer(session, mapper, schemas, contacts.reader)
-        self._checker = Checker(session, mapper, schemas, tuple(self._readers))
-        self._names = frozenset(mapper.names)
+        own = OwnProperties(settings, schemas, contacts.reader)
+        self._writer = Writer(session, mapper, schemas, contacts.reader, own)
+        self._checker = Checker(session, mapper, schemas, own, tuple(self._readers))
+        counted = {type: objects[type].reader for type in TYPE_IDS if type in self._readers}
+        self._examiner = Examiner(settings, session, self._checker, counted, tuple(self._readers))
+        self._authors = Authors(mapper, contacts.reader)
+        self._alerts = Alerts(session, contacts.reader, objects["tasks"].reader)
+        self._names = frozenset(mapper.contract)
 
     @property
     def source(self) -> str:
@@ -81,13 +121,29 @@ class HubspotCrm:
     def push_size(self, waiting: int) -> int:
         return PUSH_SIZE
 
-    def check(self) -> Sequence[Problem]:
-        return self._checker.check()
+    def check(self, buckets: Collection[str] = BUCKETS) -> Sequence[Problem]:
+        with understood(self.source):
+            return self._checker.check(buckets)
 
-    def pull(self, stream: str, cursor: Cursor | None, tier: Tier) -> Page:
+    def examine(self, buckets: Collection[str] = BUCKETS) -> Examination:
+        """See `connectors.examination.Examining`."""
+        return self._examiner.examine(buckets)
+
+    def provision(
+        self, *, dry_run: bool, user: str | None = None, buckets: Collection[str] = BUCKETS
+    ) -> Iterator[Step]:
+        """See `connectors.provisioning.Provisioning`."""
+        return Provision(self._settings, self._session, buckets).steps(dry_run=dry_run)
+
+    def user(self) -> None:
+        """A key or an app acts for itself, and everybody may edit what it provisions."""
+
+    def pull(self, stream: str, cursor: Cursor | None, tier: Tier, known: Known = nothing_known) -> Page:
         reader = self._readers.get(stream)
         if reader is None:
             raise Misconfigured(self.source, f"there is no stream {stream!r}; there are {', '.join(self._readers)}")
+        if isinstance(reader, ObjectStream):
+            return self._understood(lambda: reader.pull(cursor, tier, known))
         return self._understood(lambda: reader.pull(cursor, tier))
 
     def size(self, stream: str) -> int | None:
@@ -95,6 +151,9 @@ class HubspotCrm:
         if not isinstance(reader, ObjectStream):
             return None
         return self._understood(lambda: reader.reader.total(Lane.BACKFILL), Lane.BACKFILL)
+
+    def window(self, stream: str, since: datetime, until: datetime) -> Cursor | None:
+        return None if stream == "removals" else between(millis(since), millis(until)).dump()
 
     @property
     def objects(self) -> Sequence[str]:
@@ -120,6 +179,13 @@ class HubspotCrm:
     def read_back(self, refs: Sequence[RecordRef]) -> Mapping[RecordRef, Mapping[ScoreField, Value]]:
         return self._understood(lambda: self._writer.read_back(refs))
 
+    def alert(self, alerts: Sequence[Alert]) -> Sequence[AlertResult]:
+        """See `connectors.alerts.Alerting`."""
+        return self._understood(lambda: self._alerts.make(alerts), Lane.WRITE)
+
+    def authors(self, changed: Mapping[RecordRef, Collection[ScoreField]]) -> Mapping[RecordRef, Author]:
+        return self._understood(lambda: self._authors.of(changed), Lane.WRITE)
+
     def location(self, ref: RecordRef) -> str | None:
         """None also when HubSpot cannot be asked for the address of its pages now; it is asked once."""
         type_id = TYPE_IDS.get(ref.object)
@@ -139,9 +205,6 @@ class HubspotCrm:
 
     def _understood(self, call: Callable[[], T], lane: Lane = Lane.INBOUND) -> T:
         """`call()`; an answer that lacks what it must have is HubSpot's, and is said so without quoting it."""
-        self._session.account(lane)
-        try:
+        with understood(self.source):
+            self._session.account(lane)
             return call()
-        except (KeyError, TypeError, ValueError) as problem:
-            what = f"an answer is not of the expected shape ({type(problem).__name__})"
-            raise ProtocolViolation(self.source, what) from problem

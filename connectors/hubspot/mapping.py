@@ -68,11 +68,16 @@ Row = Mapping[str, Any]
 
 
 class RecordMapper:
-    """The mapping of one configured account. A value that is not of its type is left out and counted in the log."""
+    """The mapping of one configured account. A value that is not of its type is left out and counted in the log.
+
+    `contract`: the properties of the field contract; `names`: these, and those of HubSpot's own that follow the stage.
+    """
 
     def __init__(self, settings: HubspotSettings) -> None:
         self._settings, self._source = settings, settings.name
-        self.names: dict[ScoreField, str] = {field: name for field, name in settings.fields.items() if name is not None}
+        self.contract: dict[ScoreField, str] = {f: name for f, name in settings.fields.items() if name is not None}
+        own = {follower.field: follower.field.vendor for follower in settings.followers}
+        self.names: Mapping[ScoreField, str] = {**self.contract, **own}
         self._contact: dict[str, tuple[str, type | None]] = dict(CONTACT)
         for attribute, name in settings.attributes.items():
             self._contact.pop(attribute, None)
@@ -124,7 +129,7 @@ class RecordMapper:
             state=self._state(properties),
             created_at=instant(properties.get("createdate") or row["createdAt"]),
             modified_at=instant(properties.get("lastmodifieddate") or row["updatedAt"]),
-            email=properties.get("email") or None,
+            email=_text(properties, "email"),
             name=" ".join(name for name in names if name) or None,
             account=RecordRef(self._source, "companies", company) if company else None,
             same_as=self._links(properties),
@@ -171,7 +176,7 @@ class RecordMapper:
             ref=RecordRef(self._source, "companies", str(row["id"])),
             created_at=instant(properties.get("createdate") or row["createdAt"]),
             modified_at=instant(properties.get("hs_lastmodifieddate") or row["updatedAt"]),
-            name=properties.get("name") or None,
+            name=_text(properties, "name"),
             attributes=self._attributes(COMPANY, properties),
         )
 
@@ -251,3 +256,11 @@ def case_safe(id: str) -> str:
     digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
     chunks = (id[start : start + 5] for start in (0, 5, 10))
     return id + "".join(digits[sum(1 << n for n, letter in enumerate(chunk) if letter.isupper())] for chunk in chunks)
+
+
+def _text(properties: Mapping[str, Any], name: str) -> str | None:
+    """Raises `ValueError` for what is no text."""
+    raw = properties.get(name)
+    if raw is not None and not isinstance(raw, str):
+        raise ValueError(f"{name} is a {type(raw).__name__}")
+    return raw or None

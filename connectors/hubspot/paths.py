@@ -13,6 +13,8 @@ from connectors.hubspot.settings import PathStyle
 ACCOUNT = "/account-info/v3/details"
 USAGE = "/account-info/v3/api-usage/daily/private-apps"
 """The day's calls of all private apps and service keys together; an OAuth app has no day of its own."""
+GRANTED = "/oauth/v2/private-apps/get/access-token-info"
+"""What a private app's or a key's own token may do ("Private apps", developers.hubspot.com)."""
 FORMS = "/marketing/v3/forms"
 EMAIL_EVENTS = "/email/public/v1/events"
 
@@ -35,6 +37,10 @@ class Paths:
 
     def properties(self, type: str) -> str:
         return f"{self._properties}/{type}"
+
+    def groups(self, type: str) -> str:
+        """The headings under which an object's properties are listed."""
+        return f"{self._properties}/{type}/groups"
 
     def associations(self, of: str, to: str) -> str:
         return f"{self._associations}/{of}/{to}/batch/read"

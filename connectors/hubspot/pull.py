@@ -6,7 +6,8 @@ into a sweep before it is done.
 
 Histories halve the rows of a call. So the complete tier alone asks for the attributes' (50 contacts a call; a contact
 that changed may have changed in any of them, and the search does not say in which), while the fast one asks for page
-views only, of contacts that had one of late where that saves calls.
+views only, of contacts that had one of late where that saves calls. Neither reads a contact or company whose found
+version is stored already: what an attribute was for less than the time between two fast reads is not asked for.
 """
 
 from __future__ import annotations
@@ -32,10 +33,13 @@ from connectors.hubspot.session import Session
 from connectors.hubspot.settings import HubspotSettings
 from connectors.hubspot.values import MILLISECOND, instant, millis
 from connectors.hubspot.windows import Place, Reason, Window, advance, begin, due, end, newest
-from connectors.port import Cursor, Page, Tier
+from connectors.port import Cursor, Known, Page, Tier, nothing_known
 from connectors.quota import Lane
 from connectors.records import Activity, AttributeChange, Deletion, RecordRef
 
+CREATED = "createdate"
+_FOUND_WITH = (activities.TIME_HISTORY, CREATED)
+"""What a search shows of contacts beside their stamps."""
 VIEWS = (activities.URL_HISTORY, activities.TIME_HISTORY)
 LINKED: Mapping[str, tuple[str, ...]] = {
     "contacts": ("companies",), "companies": (), "deals": ("contacts", "companies"),
@@ -91,15 +95,16 @@ class ObjectStream:
         self._sweeps_unseen_only = type in ("contacts", "companies")
         self._viewed = type == "contacts"
         self._handed: dict[str, int] = {}
+        self._looked_to = 0
 
-    def pull(self, cursor: Cursor | None, tier: Tier) -> Page:
+    def pull(self, cursor: Cursor | None, tier: Tier, known: Known = nothing_known) -> Page:
         if cursor is None:
             settle = self._kit.settings.timings.settle // MILLISECOND
             cursor = {"list": None, "began": self._kit.session.now_ms() - settle}
         if "list" not in cursor:
-            return self._window(Place.load(cursor), tier)
+            return self._window(Place.load(cursor), tier, known)
         if tier is Tier.FAST:
-            return self._window(begin(cursor["began"]), tier)
+            return self._window(begin(cursor["began"]), tier, known)
         return self._list(cursor)
 
     def _list(self, cursor: Cursor) -> Page:
@@ -108,26 +113,44 @@ class ObjectStream:
         following = begin(cursor["began"]).dump() if after is None else {**cursor, "list": after}
         return replace(page, cursor=following, done=after is None, backfill=True)
 
-    def _window(self, place: Place, tier: Tier) -> Page:
+    def _window(self, place: Place, tier: Tier, known: Known) -> Page:
         session, timings = self._kit.session, self._kit.settings.timings
         window = due(place, timings, tier)
         fast = tier is Tier.FAST
-        rows, position = self.reader.search(window, (activities.TIME_HISTORY,) if fast and self._viewed else ())
+        if fast and window.until is None:  # what the index shows later than that comes with the complete read
+            window = replace(window, since=max(window.since, self._looked_to - timings.settle // MILLISECOND))
+        rows, position = self.reader.search(window, _FOUND_WITH if self._viewed else ())
         now = session.now_ms()
         until = end(place, window, now, timings)
         stamps = {str(row["id"]): self._stamp(row) for row in rows}
         if not fast:  # the rest comes with a later window, when it is settled
             stamps = {id: stamp for id, stamp in stamps.items() if stamp <= until}
         seen = {**place.seen, **self._handed} if fast else place.seen
-        wanted = self._unread(stamps, seen, window)
+        stored = self._stored(rows, stamps, seen, known, now)
+        wanted = self._unread(stamps, {**seen, **stored}, window)
         found = self._glance(rows, wanted, window) if fast else self.reader.read(wanted, window.lane)
         page = self.page(found, window.lane)
         marks = dict(self._marks(stamps, seen, wanted, self._unlinked(page, wanted, now)))
         if fast:
             handed = {id: stamp for id, stamp in (self._handed | marks).items() if abs(stamp) >= place.read_to}
             self._handed = newest(handed, HANDED_KEPT)
+            self._looked_to = until if position is None else self._looked_to
         after, done = advance(place, window, until, position, marks.items(), now, timings)
         return replace(page, cursor=after.dump(), done=done)
+
+    def _stored(
+        self, rows: Sequence[Row], stamps: Mapping[str, int], seen: Mapping[str, int], known: Known, now: int
+    ) -> dict[str, int]:
+        """Those of the rows whose version is stored, with their stamps. A new contact is not among them: HubSpot may
+        have found its company since."""
+        if not self._sweeps_unseen_only:
+            return {}
+        new = now - self._kit.settings.timings.overlap // MILLISECOND
+        born = {str(row["id"]): row["properties"].get(CREATED) for row in rows} if self._viewed else {}
+        old = [id for id in stamps if id not in seen and (not (at := born.get(id)) or millis(instant(at)) < new)]
+        refs = {RecordRef(self._kit.settings.name, self._type, id): id for id in old}
+        versions = {refs[ref]: millis(at) for ref, at in known(list(refs)).items()} if refs else {}
+        return {id: stamps[id] for id, at in versions.items() if at >= stamps[id]}
 
     def _glance(self, rows: Sequence[Row], wanted: Sequence[str], window: Window) -> list[Row]:
         """The wanted rows as they are now, without their attributes' history, in as few calls as can be."""
@@ -175,7 +198,7 @@ class ObjectStream:
     ) -> Iterator[tuple[str, int]]:
         """What to remember of each row: its stamp, negative while it lacks its link."""
         for id, stamp in stamps.items():
-            lacks = id in unlinked if id in wanted else seen[id] < 0
+            lacks = id in unlinked if id in wanted else seen.get(id, 0) < 0
             yield id, -stamp if lacks else stamp
 
     def page(self, rows: Sequence[Row], lane: Lane, links: Links = read_links) -> Page:

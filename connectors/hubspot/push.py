@@ -7,7 +7,7 @@ HubSpot developer Slack). It is decided by the body, never by 200 or 207: the da
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,28 +17,35 @@ from connectors.hubspot.mapping import RecordMapper
 from connectors.hubspot.objects import ObjectReader
 from connectors.hubspot.schema import Property, Schemas
 from connectors.hubspot.session import Session
+from connectors.hubspot.settings import LIFECYCLE
+from connectors.hubspot.stages import OwnProperties
 from connectors.hubspot.values import render, score_fields
 from connectors.quota import Lane
 from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteOutcome, WriteResult
 
 PUSH_SIZE = 100
 LATER = timedelta(minutes=1)
-LIFECYCLE = "lifecyclestage"
 UNFIT = frozenset({"PROPERTY_DOESNT_EXIST", "READ_ONLY_VALUE"})
 """Troubles of a property, not of a value."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Update:
-    """What one record shall hold, in HubSpot's terms."""
+    """What one record shall hold, in HubSpot's terms. `kept`: what stays as it is, and why."""
 
     ref: RecordRef
     properties: Mapping[str, str]
     trace: str
+    kept: Mapping[ScoreField, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
         return self.ref.id
+
+    def keeping(self, name: str, why: str) -> _Update:
+        """The same without a property of HubSpot's own."""
+        properties = {other: value for other, value in self.properties.items() if other != name}
+        return replace(self, properties=properties, kept={**self.kept, ScoreField.follower(name): why})
 
     @property
     def input(self) -> dict[str, Any]:
@@ -48,8 +55,11 @@ class _Update:
 class Writer:
     """Writes to contacts, by record id: by e-mail HubSpot would answer yes and change nothing."""
 
-    def __init__(self, session: Session, mapper: RecordMapper, schemas: Schemas, contacts: ObjectReader) -> None:
+    def __init__(
+        self, session: Session, mapper: RecordMapper, schemas: Schemas, contacts: ObjectReader, own: OwnProperties
+    ) -> None:
         self._session, self._mapper, self._schemas, self._contacts = session, mapper, schemas, contacts
+        self._own = own
 
     def push(self, writes: Sequence[FieldWrite]) -> list[WriteResult]:
         """One result per write, in order. Two writes for one record are one update: the later value counts."""
@@ -65,6 +75,12 @@ class Writer:
             if write.ref not in foreign:
                 known = merged[write.ref].properties if write.ref in merged else {}
                 merged[write.ref] = _Update(write.ref, {**known, **self._rendered(write.values)}, write.trace)
+        kept, cleared = self._own.settled([write for write in writes if write.ref not in foreign])
+        for ref, names in kept.items():
+            for name, why in names.items():
+                merged[ref] = merged[ref].keeping(name.vendor, why)
+        if back := [merged[ref] for ref in cleared]:  # to go back, a lifecycle stage must be cleared first
+            self._checked([replace(update, properties={LIFECYCLE: ""}) for update in back])
         results = foreign | self._checked(list(merged.values()))
         return [results[write.ref] for write in writes]
 
@@ -86,6 +102,8 @@ class Writer:
         that is gone or cannot be written, because then no record can succeed.
         """
         schema = self._schemas.of("contacts", Lane.WRITE, fresh=fresh)
+        if fresh:
+            updates = [self._spared(update, schema) for update in updates]
         troubles = {update.ref: trouble for update in updates if (trouble := _trouble(update, schema)) is not None}
         if troubles and not fresh:
             return self._checked(updates, fresh=True)
@@ -96,6 +114,14 @@ class Writer:
             ref: _refused(ref, code, f"property {name}: {VALIDATION[code]}") for ref, (code, name) in troubles.items()
         }
         return refused | self._send([update for update in updates if update.ref not in refused], fresh=fresh)
+
+    def _spared(self, update: _Update, schema: Mapping[str, Property]) -> _Update:
+        """Without the properties of HubSpot's own that cannot take their value: what keeps them keeps no score."""
+        own = [name.vendor for name in self._mapper.names if name.native and name.vendor in update.properties]
+        for name in own:
+            if (trouble := _trouble(replace(update, properties={name: update.properties[name]}), schema)) is not None:
+                update = update.keeping(name, f"HubSpot cannot take {update.properties[name]!r}: {trouble[0]}")
+        return update
 
     def _send(self, updates: Sequence[_Update], *, fresh: bool = False) -> dict[RecordRef, WriteResult]:
         """A 400 means that nothing was written and names no record: definitions may have changed, else it is halved."""
@@ -128,7 +154,10 @@ class Writer:
                 if id in by_id and id not in written:
                     results[by_id[id].ref] = _row_error(by_id[id].ref, error)
         silent = [update for update in updates if update.id not in written and update.ref not in results]
-        results |= {by_id[id].ref: _accepted(by_id[id], echo) for id, echo in written.items() if id in by_id}
+        follows = self._own.lifecycle_follows
+        results |= {
+            by_id[id].ref: _accepted(by_id[id], echo, follows=follows) for id, echo in written.items() if id in by_id
+        }
         return results | self._resolved(silent, swallowed=not written and not results)
 
     def _resolved(self, silent: Sequence[_Update], *, swallowed: bool) -> dict[RecordRef, WriteResult]:
@@ -169,16 +198,16 @@ def _trouble(update: _Update, schema: Mapping[str, Property]) -> tuple[str, str]
     return None
 
 
-def _accepted(update: _Update, echo: Mapping[str, Any]) -> WriteResult:
-    """A lifecycle stage that would go backward is answered with yes and left as it is."""
-    if (
-        LIFECYCLE in update.properties
-        and echo.get(LIFECYCLE, update.properties[LIFECYCLE]) != update.properties[LIFECYCLE]
-    ):
-        return _refused(
-            update.ref, "LIFECYCLE_BACKWARD", "HubSpot moves lifecyclestage forward only; it stays as it is"
-        )
-    return WriteResult(update.ref, WriteOutcome.WRITTEN)
+def _accepted(update: _Update, echo: Mapping[str, Any], *, follows: bool) -> WriteResult:
+    """A lifecycle stage that would go backward is answered with yes and left as it is. Where it `follows` our stage,
+    HubSpot moved it meanwhile."""
+    held, kept = echo.get(LIFECYCLE), dict(update.kept)
+    if LIFECYCLE in update.properties and held not in (None, update.properties[LIFECYCLE]):
+        if not follows:
+            why = "HubSpot moves lifecyclestage forward only; it stays as it is"
+            return _refused(update.ref, "LIFECYCLE_BACKWARD", why)
+        kept[ScoreField.follower(LIFECYCLE)] = f"HubSpot moves it forward only, and it is {held} by now"
+    return WriteResult(update.ref, WriteOutcome.WRITTEN, kept=kept)
 
 
 def _row_error(ref: RecordRef, error: Mapping[str, Any]) -> WriteResult:

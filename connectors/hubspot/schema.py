@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,19 +14,27 @@ from connectors.quota import Lane
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One live property. `options` are the values that an enumeration takes, empty for other types."""
+    """One live property. `options` are the values that an enumeration takes with their labels, in the order in which
+    HubSpot shows them (that of lifecycle stages is the one that they are gone through in); empty for other types."""
 
     name: str
     type: str
-    options: frozenset[str] = frozenset()
+    options: Mapping[str, str] = field(default_factory=dict)
     read_only: bool = False
     vendor: bool = False
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Property:
         locked = bool((row.get("modificationMetadata") or {}).get("readOnlyValue") or row.get("calculated"))
-        options = frozenset(str(option["value"]) for option in row.get("options") or ())
+        shown = sorted(row.get("options") or (), key=_place)
+        options = {str(option["value"]): str(option.get("label") or option["value"]) for option in shown}
         return cls(str(row["name"]), str(row["type"]), options, locked, bool(row.get("hubspotDefined")))
+
+
+def _place(option: Mapping[str, Any]) -> float:
+    """Where an option stands: -1, or nothing, is behind all that have a place."""
+    place = option.get("displayOrder")
+    return float(place) if place is not None and int(place) >= 0 else math.inf
 
 
 class Schemas:

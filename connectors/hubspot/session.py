@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 from connectors.errors import CrmError, ProtocolViolation, QuotaExhausted, Transient
 from connectors.hubspot.bearer import Bearer, open_bearer
 from connectors.hubspot.faults import Denied, failure
-from connectors.hubspot.paths import ACCOUNT, USAGE, Paths, endpoint
-from connectors.hubspot.settings import BURST_SHARE, HubspotSettings
+from connectors.hubspot.paths import ACCOUNT, GRANTED, USAGE, Paths, endpoint
+from connectors.hubspot.settings import BURST_SHARE, HubspotSettings, TokenAuth
 from connectors.hubspot.values import millis
 from connectors.hubspot.wire import Answer, Query, Wire
 from connectors.port import Quota
@@ -46,6 +46,7 @@ class Session:
         self.quota: Quota | None = None
         self._gate, self._observer, self._sleep = gate, observer, sleep
         self._wire = Wire(settings)
+        self._static = isinstance(settings.auth, TokenAuth)
         self._open_bearer = partial(open_bearer, settings, tokens, self._token_call, self._failure)
         self._account: Account | None = None
         self._account_asked = False
@@ -66,6 +67,25 @@ class Session:
     def post(self, path: str, body: Mapping[str, Any], query: Query = (), *, lane: Lane) -> Any:
         """The answer to a read or an idempotent write: it may be sent more than once."""
         return self._call("POST", path, query, body, lane, "search" if path.endswith("/search") else "general")
+
+    def create(self, path: str, body: Mapping[str, Any], *, lane: Lane) -> Any:
+        """The answer to a request that must not be sent twice. Where it is lost, `Transient` is raised and nobody can
+        tell what was created."""
+        return self._call("POST", path, (), body, lane, "general", once=True)
+
+    def patch(self, path: str, body: Mapping[str, Any], *, lane: Lane) -> Any:
+        """The answer to a change, which may be sent more than once."""
+        return self._call("PATCH", path, (), body, lane, "general")
+
+    def scopes(self, lane: Lane = Lane.INBOUND) -> frozenset[str] | None:
+        """What the token was granted; None where HubSpot does not tell: of OAuth apps, and of some kinds of keys."""
+        if not self._static:
+            return None
+        try:
+            body = self.post(GRANTED, {"tokenKey": self._bearer.token()}, lane=lane)
+            return frozenset(map(str, body["scopes"]))
+        except (Denied, ProtocolViolation, KeyError, TypeError):
+            return None
 
     def account(self, lane: Lane = Lane.INBOUND) -> Account | None:
         """Asked for once; None where the token may not see it."""
@@ -97,8 +117,10 @@ class Session:
     def close(self) -> None:
         self._wire.close()
 
-    def _call(self, method: str, path: str, query: Query, body: Any, lane: Lane, bucket: str) -> Any:
-        def once() -> Any:
+    def _call(
+        self, method: str, path: str, query: Query, body: Any, lane: Lane, bucket: str, *, once: bool = False
+    ) -> Any:
+        def sent() -> Any:
             token = self._bearer.token()
             answer = self._exchange(method, path, query, body, token, lane, bucket)
             if answer.status == 401 and (fresh := self._bearer.renew(token)) is not None:
@@ -109,9 +131,9 @@ class Session:
                 raise Transient(self.source, f"the answer to {method} {endpoint(path)} was cut off or is not JSON")
             return answer.body
 
-        body = attempt(once, sleep=self._sleep)
+        answer = sent() if once else attempt(sent, sleep=self._sleep)
         self._listen(lane)
-        return body
+        return answer
 
     def _listen(self, lane: Lane) -> None:
         """Ask for the day's calls where no answer has told them for a while, if HubSpot lets us."""

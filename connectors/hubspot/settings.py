@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, field_validator, model_validator
 
+from connectors.alerts import AlertSettings
+from connectors.brakes import Brakes
 from connectors.quota import DEFAULT_OWN, DEFAULT_SHARES, Budget, Lane, Window, ordered
-from connectors.records import EACH_GOAL, ActivityKind, ScoreField
+from connectors.records import EACH_GOAL, ActivityKind, Follower, ScoreField
 from connectors.secret import SecretRef
+from connectors.stages import LifecycleField, StageField, follower, refuse_read_values, refuse_twice
 
 PathStyle = Literal["v3", "2026-09"]
 
@@ -25,6 +28,11 @@ STREAMS = (
     "email_events", "removals",
 )  # fmt: skip
 """All that an account can be read by; those of `without` are left out."""
+
+LIFECYCLE, LEAD_STATUS = "lifecyclestage", "hs_lead_status"
+"""The properties of HubSpot's own in which marketing and sales say where a contact stands."""
+BY_ITSELF: Mapping[str, tuple[str, ...]] = {"lifecycle_stage": ("subscriber", "lead"), "lead_status": ("NEW",)}
+"""By option, the values that HubSpot gives contacts without anybody choosing them."""
 
 BURST_SHARE = 0.7
 """What we take of the account's calls a second: other apps and people share the account."""
@@ -116,6 +124,15 @@ class HubspotSettings(_Model):
         default=None,
         description="name of the configured Salesforce org that this account syncs with: its record ids are links",
     )
+    lifecycle_stage: LifecycleField | None = Field(
+        default=None, description="let lifecyclestage follow the stage; off unless it is given"
+    )
+    lead_status: StageField | None = Field(
+        default=None, description="let hs_lead_status follow the stage; off unless it is given"
+    )
+    alert: AlertSettings | None = Field(
+        default=None, description="a task for the owner of whoever enters a stage or bucket; off unless it is given"
+    )
     customer_stages: frozenset[str] = frozenset({"customer", "evangelist"})
     disqualified_statuses: frozenset[str] = frozenset({"UNQUALIFIED"})
     pages: tuple[KindPattern, ...] = Field(
@@ -135,6 +152,7 @@ class HubspotSettings(_Model):
         default=190, description="190 for Professional and Enterprise, 100 for Starter"
     )
     searches_per_second: PositiveInt = Field(default=4, description="of the 5 that the whole account has")
+    writes: Brakes = Field(default=Brakes(), description="how writing to it is held back")
     daily_calls: PositiveInt | None = Field(
         250_000, description="assumed until HubSpot tells it; null for an OAuth app"
     )
@@ -160,6 +178,19 @@ class HubspotSettings(_Model):
                 f"{', '.join(twice)} would hold more than one score field; map each to a property of its own"
             )
         return fields
+
+    @field_validator("lifecycle_stage", "lead_status", mode="before")
+    @classmethod
+    def _what_hubspot_sets(cls, given: Any, info: ValidationInfo) -> Any:
+        """What HubSpot gives contacts by itself, unless something else is named."""
+        return {"replaces": BY_ITSELF[info.field_name or ""], **given} if isinstance(given, Mapping) else given
+
+    @model_validator(mode="after")
+    def _writes_what_it_does_not_read(self) -> Self:
+        refuse_twice(self.followers, self.fields)
+        refuse_read_values("lifecycle_stage", self.lifecycle_stage, {"customer_stages": self.customer_stages})
+        refuse_read_values("lead_status", self.lead_status, {"disqualified_statuses": self.disqualified_statuses})
+        return self
 
     @field_validator("daily_shares", mode="before")
     @classmethod
@@ -190,6 +221,19 @@ class HubspotSettings(_Model):
             if field in EACH_GOAL and self.fields.get(field) is not None and field.of(goal) not in self.fields
         }
         return self.model_copy(update={"fields": {**self.fields, **names}})
+
+    @property
+    def followers(self) -> Sequence[Follower]:
+        """The properties of HubSpot's own that follow the stage."""
+        read = {"status": LEAD_STATUS, "lifecycle_stage": LIFECYCLE, **self.attributes}
+        named = {attribute: name for attribute, name in read.items() if name is not None}
+        return [
+            follower("contacts", name, option, given, named)
+            for name, option, given in (
+                (LIFECYCLE, "lifecycle_stage", self.lifecycle_stage), (LEAD_STATUS, "lead_status", self.lead_status),
+            )
+            if given is not None
+        ]  # fmt: skip
 
     @property
     def budget(self) -> Budget:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from connectors.records import ScoreField, Value
 
@@ -50,10 +51,10 @@ def instant(raw: str | int) -> datetime:
         raise ValueError(f"{text[:40]!r} is no date of this era") from problem
 
 
-def parse(kind: type, raw: str) -> Value:
+def parse(kind: type, raw: Any) -> Value:
     """The value that a non-empty string stands for. Raises `ValueError` when it is not one of that type."""
     if kind is str:
-        return raw
+        return raw if isinstance(raw, str) else _refuse(str(raw), kind)
     if kind is bool:
         return {"true": True, "false": False}[raw.lower()] if raw.lower() in ("true", "false") else _refuse(raw, kind)
     if kind is int or kind is float:
@@ -95,7 +96,7 @@ def score_fields(properties: Mapping[str, str | None], names: Mapping[ScoreField
         if raw is None or raw == "":
             continue
         try:
-            found[field] = parse(FIELD_TYPES[field.kind], raw)
+            found[field] = parse(FIELD_TYPES.get(field.kind, str), raw)
         except ValueError:
-            found[field] = raw
+            found[field] = str(raw)
     return found

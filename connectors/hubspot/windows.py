@@ -91,6 +91,11 @@ def begin(at: int, *, history: int | None = None) -> Place:
     return Place(at, at, {}, Window(Reason.HISTORY, history) if history is not None else None)
 
 
+def between(since: int, until: int) -> Place:
+    """A place at which [since, until) is read once more, and nothing after it."""
+    return Place(until, since, {}, Window(Reason.SWEEP, since, until - 1))
+
+
 def due(place: Place, timings: Timings, tier: Tier) -> Window:
     """The window to read now. One that is under way goes on as it was frozen."""
     reason = Reason.FAST if tier is Tier.FAST else Reason.FORWARD

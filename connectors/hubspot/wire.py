@@ -16,6 +16,7 @@ from hubspot import Client
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionError, NewConnectionError
 
 from connectors.errors import Misconfigured, Transient
+from connectors.escapes import storable
 from connectors.hubspot.settings import HubspotSettings
 
 TIMEOUT = (5, 30)
@@ -103,6 +104,6 @@ class Wire:
 
 def _json(raw: bytes | str | None) -> Any:
     try:
-        return json.loads(raw) if raw else None
+        return json.loads(storable(raw.encode() if isinstance(raw, str) else raw)) if raw else None
     except ValueError:
         return None

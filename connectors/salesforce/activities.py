@@ -32,8 +32,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "Campaign.Type",
     ),
 }  # fmt: skip
+PLANNED = "#planned"
+"""The fact that a task was made, beside that it was done."""
 FACTS: Mapping[str, tuple[str, ...]] = {
-    "Task": ("", "#planned"),
+    "Task": ("", PLANNED),
     "Event": ("",),
     "EmailMessage": ("", "#opened"),
     "CampaignMember": ("", "#responded"),
@@ -79,7 +81,7 @@ class Activities:
             return
         created, completed = instant(row["CreatedDate"]), maybe_instant(row.get("CompletedDateTime"))
         if not row.get("IsClosed") or (completed is not None and completed - created > _PLANNED):
-            ref = self._ref("Task", row, "#planned")
+            ref = self._ref("Task", row, PLANNED)
             yield Activity(ref, ActivityKind.TASK, people, created, created, row.get("Type"))
         if row.get("IsClosed"):
             seconds = row.get("CallDurationInSeconds")

@@ -17,6 +17,7 @@ from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.salesforce.values import instant
 from connectors.salesforce.windows import STAMP
+from connectors.understood import Misused
 
 log = logging.getLogger(__name__)
 
@@ -93,11 +94,11 @@ class Register:
         object = refs[0].object
         self._known(object)
         if any(ref.object != object for ref in refs):
-            raise ValueError("a fetch reads rows of one object")
+            raise Misused("a fetch reads rows of one object")
         rows = self._rows(object, [ref.id for ref in refs])
         facts = self._assembly.facts(object, rows, Lane.REFRESH)
         found, now = {row["Id"] for row in rows}, self._session.now().replace(microsecond=0)
-        unseen = [Deletion(ref, now) for ref in refs if ref.id not in found]
+        unseen = [Deletion(ref, now, unseen=True) for ref in refs if ref.id not in found]
         winners = self._winners(object, rows)
         settled = [
             Deletion(gone.ref, gone.deleted_at, RecordRef(self._source, object, winners[gone.ref.id]))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 
+from connectors.contract import SHAPES
 from connectors.errors import AuthFailed, CrmError, Misconfigured, QuotaExhausted, Transient
-from connectors.port import Problem
+from connectors.port import BUCKETS, Problem
 from connectors.quota import Lane
 from connectors.records import ScoreField
 from connectors.salesforce.describe import Description, Field
 from connectors.salesforce.pull import HISTORIES, OBJECTS
 from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
+from connectors.salesforce.stages import LeadStatus
+from connectors.stages import STAGES
 
 _NUMBERS = frozenset({"double", "int", "percent", "currency"})
 _TEXTS = frozenset({"string", "textarea", "picklist", "combobox"})
@@ -22,20 +25,8 @@ _FITTING: Mapping[ScoreField, frozenset[str]] = {
     ScoreField.MQL_DATE: frozenset({"datetime"}),
     ScoreField.SCORED_AT: frozenset({"datetime"}),
 }
-_LENGTHS: Mapping[ScoreField, int] = {
-    ScoreField.ACTION: 80,
-    ScoreField.GRADE: 2,
-    ScoreField.REASONS: 255,
-    ScoreField.BANT: 80,
-    ScoreField.VERSION: 40,
-}
-_DIGITS: Mapping[ScoreField, int] = {ScoreField.SCORE: 3, ScoreField.PROBABILITY: 3}
-_VALUES: Mapping[ScoreField, tuple[str, ...]] = {
-    ScoreField.BUCKET: ("hot", "warm", "nurture", "cold", "unscored"),
-    ScoreField.STAGE: (
-        "new", "nurturing", "mql", "accepted", "sql", "opportunity", "customer", "recycled", "disqualified",
-    ),
-}  # fmt: skip
+_LENGTHS: Mapping[ScoreField, int] = {field: its.length for field, its in SHAPES.items() if its.length}
+_DIGITS: Mapping[ScoreField, int] = {field: its.digits - its.decimals for field, its in SHAPES.items() if its.digits}
 _QUOTA_SHARE = 0.8
 _GRANT = "give the integration user the permission set that grants it"
 
@@ -43,10 +34,12 @@ _GRANT = "give the integration user the permission set that grants it"
 class Check:
     """The examination of one org."""
 
-    def __init__(self, settings: SalesforceSettings, session: Session) -> None:
+    def __init__(self, settings: SalesforceSettings, session: Session, buckets: Collection[str] = BUCKETS) -> None:
         self._settings = settings
+        self._values = {ScoreField.BUCKET: buckets, ScoreField.STAGE: STAGES}
         self._session = session
         self._name = settings.name
+        self._status = LeadStatus(settings, session)
 
     def problems(self) -> Iterator[Problem]:
         """All that is wrong. Stops early only where nothing further can be seen."""
@@ -99,6 +92,9 @@ class Check:
         if object in ("Lead", "Contact"):
             for field, name in self._settings.mapped.items():
                 yield from _score_field(where, described, field, name)
+                yield from _lacking(where, described, name, self._values.get(field.kind, ()))
+        if object == "Lead":
+            yield from self._status.problems(where, described)
         yield from self._attributes(where, described)
 
     def _history(self, stream: str, object: str) -> Iterator[Problem]:
@@ -164,7 +160,7 @@ def _score_field(where: str, described: Description, field: ScoreField, name: st
     place = f"{where}.{name}"
     vendor = described.fields.get(name)
     if vendor is None:
-        fix = f"create it (deploy/salesforce) and {_GRANT}, map `{field}` to another field, or to null"
+        fix = f"create it (`leadgauge provision`) and {_GRANT}, map `{field}` to another field, or to null"
         yield Problem("field_missing", place, f"{name} does not exist or is hidden", fix)
         return
     if not vendor.updateable:
@@ -187,7 +183,12 @@ def _capacity(place: str, field: ScoreField, vendor: Field) -> Iterator[Problem]
     if vendor.precision and digits < _DIGITS.get(field.kind, 0):
         what = f"{vendor.name} holds {digits} digits before the point"
         yield Problem("field_short", place, what, "100 needs 3: widen it")
-    missing = [value for value in _VALUES.get(field.kind, ()) if value not in vendor.values]
-    if vendor.restricted and missing:
-        what = f"the restricted picklist {vendor.name} lacks {', '.join(missing)}"
-        yield Problem("picklist_value_missing", place, what, "add the values (to the record types, too)")
+
+
+def _lacking(where: str, described: Description, name: str, needed: Collection[str]) -> Iterator[Problem]:
+    vendor = described.fields.get(name)
+    missing = [value for value in needed if vendor is not None and value not in vendor.values]
+    if vendor is not None and vendor.restricted and missing:
+        there = ", ".join(vendor.values) or "none"
+        what = f"the restricted picklist {name} lacks {', '.join(missing)}; there are {there}"
+        yield Problem("picklist_value_missing", f"{where}.{name}", what, "add the values (to the record types, too)")

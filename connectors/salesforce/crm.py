@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 
-from connectors.port import Census, Cursor, Note, Page, Problem, Quota, Stream, Tier, unnoted
-from connectors.quota import Gate
-from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteResult
+from connectors.examination import Examination
+from connectors.port import (
+    BUCKETS,
+    Census,
+    Cursor,
+    Known,
+    Note,
+    Page,
+    Problem,
+    Quota,
+    Stream,
+    Tier,
+    nothing_known,
+    unnoted,
+)
+from connectors.provisioning import Step
+from connectors.quota import Gate, Lane
+from connectors.records import Alert, AlertResult, Author, FieldWrite, RecordRef, ScoreField, Value, WriteResult
+from connectors.salesforce.alerts import Alerts
+from connectors.salesforce.authors import Authors
 from connectors.salesforce.census import Register
 from connectors.salesforce.check import Check
+from connectors.salesforce.examine import Examiner
 from connectors.salesforce.facts import Assembly
+from connectors.salesforce.provision import Provision
 from connectors.salesforce.pull import Reader
 from connectors.salesforce.push import Writer
 from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.tokens import Tokens
 from connectors.transport import Observer
+from connectors.understood import understood
 
 
 class SalesforceCrm:
@@ -29,6 +50,8 @@ class SalesforceCrm:
         self._reader = Reader(settings, session, assembly)
         self._register = Register(settings, session, assembly)
         self._writer = Writer(settings, session)
+        self._authors = Authors(settings, session)
+        self._alerts = Alerts(session)
 
     @property
     def source(self) -> str:
@@ -42,36 +65,70 @@ class SalesforceCrm:
     def writable(self) -> frozenset[ScoreField]:
         return frozenset(self._settings.mapped)
 
-    def check(self) -> Sequence[Problem]:
-        return list(Check(self._settings, self._session).problems())
+    def check(self, buckets: Collection[str] = BUCKETS) -> Sequence[Problem]:
+        with understood(self.source):
+            return list(Check(self._settings, self._session, buckets).problems())
 
-    def pull(self, stream: str, cursor: Cursor | None, tier: Tier) -> Page:
-        return self._reader.pull(stream, cursor, tier)
+    def examine(self, buckets: Collection[str] = BUCKETS) -> Examination:
+        """See `connectors.examination.Examining`."""
+        return Examiner(self._settings, self._session).examine(buckets)
+
+    def provision(
+        self, *, dry_run: bool, user: str | None = None, buckets: Collection[str] = BUCKETS
+    ) -> Iterator[Step]:
+        """See `connectors.provisioning.Provisioning`."""
+        return Provision(self._settings, self._session, user, tuple(buckets)).steps(dry_run=dry_run)
+
+    def user(self) -> str | None:
+        self._session.query("SELECT Id FROM Organization", lane=Lane.INBOUND)  # the login tells it
+        return self._session.user() or None
+
+    def pull(self, stream: str, cursor: Cursor | None, tier: Tier, known: Known = nothing_known) -> Page:
+        with understood(self.source):
+            return self._reader.pull(stream, cursor, tier)
 
     def size(self, stream: str) -> int | None:
-        return self._reader.size(stream)
+        with understood(self.source):
+            return self._reader.size(stream)
+
+    def window(self, stream: str, since: datetime, until: datetime) -> Cursor | None:
+        return self._reader.window(stream, since, until)
 
     @property
     def objects(self) -> Sequence[str]:
         return self._register.objects
 
     def census(self, object: str, cursor: Cursor | None) -> Census:
-        return self._register.census(object, cursor)
+        with understood(self.source):
+            return self._register.census(object, cursor)
 
     def fetch(self, refs: Sequence[RecordRef]) -> Page:
-        return self._register.fetch(refs)
+        with understood(self.source):
+            return self._register.fetch(refs)
 
     def push_size(self, waiting: int) -> int:
         return self._writer.push_size(waiting)
 
     def push(self, writes: Sequence[FieldWrite], note: Note = unnoted) -> Sequence[WriteResult]:
-        return self._writer.push(writes, note)
+        with understood(self.source):
+            return self._writer.push(writes, note)
 
     def collect(self, parcel: Cursor, refs: Sequence[RecordRef]) -> Sequence[WriteResult] | None:
-        return self._writer.collect(parcel, refs)
+        with understood(self.source):
+            return self._writer.collect(parcel, refs)
 
     def read_back(self, refs: Sequence[RecordRef]) -> Mapping[RecordRef, Mapping[ScoreField, Value]]:
-        return self._writer.read_back(refs)
+        with understood(self.source):
+            return self._writer.read_back(refs)
+
+    def alert(self, alerts: Sequence[Alert]) -> Sequence[AlertResult]:
+        """See `connectors.alerts.Alerting`."""
+        with understood(self.source):
+            return self._alerts.make(alerts)
+
+    def authors(self, changed: Mapping[RecordRef, Collection[ScoreField]]) -> Mapping[RecordRef, Author]:
+        with understood(self.source):
+            return self._authors.of(changed)
 
     def location(self, ref: RecordRef) -> str | None:
         """The record's page. Before the first call no instance is known, and the login host forwards to it."""

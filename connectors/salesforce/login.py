@@ -23,11 +23,13 @@ _ASSERTION_LIFE = timedelta(minutes=3)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A token and the only host it is good for. `ours`: this process asked for it, so a refusal means refusal."""
+    """A token and the only host it is good for. `ours`: this process asked for it, so a refusal means refusal. `user`:
+    the id of the user that it acts for, where the login told."""
 
     token: str
     instance: str
     ours: bool = False
+    user: str = ""
 
     def __repr__(self) -> str:
         return f"Grant(instance={self.instance!r}, ours={self.ours})"
@@ -58,7 +60,7 @@ class Login:
                 if (held := self._held(refused)) is not None:
                     return held
                 fresh = self._log_in()
-                stored = json.dumps({"token": fresh.token, "instance": fresh.instance})
+                stored = json.dumps({"token": fresh.token, "instance": fresh.instance, "user": fresh.user})
                 self._tokens.put(self._key, stored, self._settings.token_for)
                 return fresh
 
@@ -68,7 +70,7 @@ class Login:
             return None
         held = json.loads(stored)
         same = refused is not None and held["token"] == refused.token
-        return None if same else Grant(held["token"], held["instance"])
+        return None if same else Grant(held["token"], held["instance"], user=held.get("user", ""))
 
     def _log_in(self) -> Grant:
         url = f"{self._settings.login_url}/services/oauth2/token"
@@ -80,7 +82,8 @@ class Login:
                 raise
             answer = self._wire.log_in(url, *self._form())  # the refusal told the server's time
         try:
-            return Grant(str(answer["access_token"]), str(answer["instance_url"]).rstrip("/"), ours=True)
+            user = str(answer.get("id") or "").rpartition("/")[2]  # https://HOST/id/ORGANIZATION/USER
+            return Grant(str(answer["access_token"]), str(answer["instance_url"]).rstrip("/"), ours=True, user=user)
         except KeyError as missing:
             raise ProtocolViolation(self._settings.name, f"login answered without {missing}") from None
 

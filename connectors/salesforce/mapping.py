@@ -78,8 +78,9 @@ class Records:
         self._source = settings.name
         self._zone = settings.zone
         self._disqualified = settings.disqualified
-        self._score_fields = settings.mapped
-        self._score_types = {field: SCORE_TYPES.get(field.kind, str) for field in settings.mapped}
+        followers = {follower.field: follower.field.vendor for follower in settings.followers}
+        self._score_fields = {"Lead": {**settings.mapped, **followers}, "Contact": settings.mapped}
+        self._score_types = {field: SCORE_TYPES.get(field.kind, str) for field in self._score_fields["Lead"]}
         self._attributes = {
             "Lead": _over(LEAD_ATTRIBUTES, settings.attributes),
             "Contact": _over(CONTACT_ATTRIBUTES, settings.attributes),
@@ -89,12 +90,16 @@ class Records:
     def columns(self, object: str) -> tuple[str, ...]:
         """The fields to ask for. Those that the org lacks or hides are simply not known."""
         own = {
-            "Lead": (*_SYSTEM, *_PERSON, *_LEAD, *self._score_fields.values()),
-            "Contact": (*_SYSTEM, *_PERSON, "AccountId", *self._score_fields.values()),
+            "Lead": (*_SYSTEM, *_PERSON, *_LEAD, *self._score_fields["Lead"].values()),
+            "Contact": (*_SYSTEM, *_PERSON, "AccountId", *self._score_fields["Contact"].values()),
             "Account": (*_SYSTEM, "MasterRecordId", "Name"),
             "Opportunity": (*_SYSTEM, *_OPPORTUNITY),
         }[object]
         return tuple(dict.fromkeys((*own, *self._attributes.get(object, {}).values())))
+
+    def contract(self, object: str) -> frozenset[str]:
+        """The fields that `written` reads."""
+        return frozenset(self._score_fields[object].values())
 
     def attributes(self, object: str) -> Mapping[str, str]:
         """The fields that attributes are read from, by attribute."""
@@ -171,7 +176,7 @@ class Records:
     def written(self, object: str, row: Row) -> dict[ScoreField, Value]:
         """The field contract as the row holds it, null left out."""
         held: dict[ScoreField, Value] = {}
-        for field, name in self._score_fields.items():
+        for field, name in self._score_fields[object].items():
             value = self._value(object, name, row.get(name), self._score_types[field], "")
             if value is not None:
                 held[field] = value

@@ -102,6 +102,10 @@ class Reader:
             return None
         return self._session.count(object, up_to=MOST_ROWS, lane=Lane.BACKFILL)
 
+    def window(self, stream: str, since: datetime, until: datetime) -> Cursor | None:
+        """See `Crm.window`."""
+        return None if stream == PURGES else Place(since=since, until=until).cursor()
+
     def _report_unreadable(self) -> None:
         counts = self._assembly.records.unreadable
         if counts:
@@ -122,7 +126,7 @@ class Reader:
         if place.until is None:
             rows, drained, place = self._open(object, place, lane)
         else:
-            rows, drained = self._read(object, lane, after=place.after, until=place.until)
+            rows, drained = self._read(object, lane, start=place.since, after=place.after, until=place.until)
         facts = self._assembly.facts(object, rows, lane)
         if drained:
             # The instant comes from the server's clock, never from a row: rows may still appear behind the last one.

@@ -11,6 +11,7 @@ import logging
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from time import monotonic
@@ -28,7 +29,9 @@ from connectors.salesforce.ingest import LARGEST, IngestJobs, State, files, fits
 from connectors.salesforce.mapping import PEOPLE, Records
 from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
+from connectors.salesforce.stages import STATUS, Kept, LeadStatus
 from connectors.salesforce.values import instant, soql_instant
+from connectors.understood import Misused
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +66,8 @@ class Writer:
         self._source = settings.name
         self._session = session
         self._records = Records(settings)
-        self._mapped = settings.mapped
+        self._mapped = {**settings.mapped, STATUS: STATUS.vendor}
+        self._status = LeadStatus(settings, session)
         self._heirs = Heirs(session)
         self._jobs = IngestJobs(session)
         self._many, self._most, self._largest = settings.bulk_write_from, settings.bulk_write_size, largest_file
@@ -76,9 +80,10 @@ class Writer:
     def push(self, writes: Sequence[FieldWrite], note: Note) -> list[WriteResult]:
         """See `Crm.push`. Raises `Misconfigured` when a mapped field is missing or read-only: no record can succeed."""
         if len(writes) > self._most:
-            raise ValueError(f"a push carries at most {self._most} records, not {len(writes)}")
+            raise Misused(f"a push carries at most {self._most} records, not {len(writes)}")
         results: dict[RecordRef, WriteResult] = {}
         bodies: dict[RecordRef, dict[str, Any]] = {}
+        writes, kept = self._status.settled(writes)
         for write in writes:  # of two writes to one record the later holds: Salesforce refuses an id that comes twice
             results.pop(write.ref, None)
             try:
@@ -95,7 +100,28 @@ class Writer:
             chunk = order[start : start + PUSH_SIZE]
             answers = self._session.update([bodies[ref] for ref in chunk])
             results.update(self._judge(dict(zip(chunk, map(_fault, answers), strict=True))))
-        return [results[write.ref] for write in writes]
+        results.update(self._without_status(results, bodies, kept))
+        return [
+            replace(results[write.ref], kept=kept[write.ref]) if write.ref in kept else results[write.ref]
+            for write in writes
+        ]
+
+    def _without_status(
+        self, results: Mapping[RecordRef, WriteResult], bodies: Mapping[RecordRef, dict[str, Any]], kept: Kept
+    ) -> dict[RecordRef, WriteResult]:
+        """Refused rows that had a Status, once more without it: what keeps a rep's field keeps no score. Notes in
+        `kept` why it stays where that helped."""
+        refused = [ref for ref, body in bodies.items() if STATUS.vendor in body and _is_refused(results[ref])]
+        again: dict[RecordRef, WriteResult] = {}
+        for start in range(0, len(refused), PUSH_SIZE):
+            chunk = refused[start : start + PUSH_SIZE]
+            spared = [{name: value for name, value in bodies[ref].items() if name != STATUS.vendor} for ref in chunk]
+            answers = self._session.update(spared)
+            judged = self._judge(dict(zip(chunk, map(_fault, answers), strict=True)))
+            again |= {ref: result for ref, result in judged.items() if result.outcome is WriteOutcome.WRITTEN}
+        for ref in again:
+            kept[ref] = {STATUS: f"Salesforce refuses it: {results[ref].message or results[ref].code}"}
+        return again
 
     def collect(self, parcel: Cursor, refs: Sequence[RecordRef]) -> list[WriteResult] | None:
         """See `Crm.collect`. A young job is looked at for some seconds, an older one once after a pause."""
@@ -117,9 +143,10 @@ class Writer:
         return [results.get(ref) or WriteResult(ref, WriteOutcome.UNRESOLVED, "NO_OUTCOME", unknown) for ref in refs]
 
     def _parted(self, bodies: Mapping[RecordRef, Mapping[str, Any]]) -> tuple[list[RecordRef], list[RecordRef]]:
-        """What goes in jobs, and what does not: what a CSV cannot say, and an object that one call can carry."""
+        """What goes in jobs, and what does not: what a CSV cannot say, what may have to be said twice, and an object
+        that one call can carry."""
         by_type: defaultdict[str, list[RecordRef]] = defaultdict(list)
-        odd = [ref for ref, body in bodies.items() if not fits(body)]
+        odd = [ref for ref, body in bodies.items() if not fits(body) or STATUS.vendor in body]
         for ref in bodies.keys() - set(odd):
             by_type[ref.object].append(ref)
         groups = [sorted(refs) for _, refs in sorted(by_type.items())]
@@ -161,9 +188,11 @@ class Writer:
         held: dict[RecordRef, dict[ScoreField, Value]] = {}
         for object, ids in by_object(refs).items():
             described = self._session.describe(object, lane=Lane.WRITE)
-            columns = ["Id", *sorted(set(self._mapped.values()) & described.fields.keys())]
+            columns = ["Id", *sorted(self._records.contract(object) & described.fields.keys())]
             soql = f"SELECT {', '.join(columns)} FROM {object} WHERE Id IN {{ids}}"
             for row in self._session.query_ids(soql, ids, lane=Lane.WRITE):
+                if row["Id"] not in ids:  # whichever it stands for would look gone
+                    raise ProtocolViolation(self._source, f"a read of {object} brought a row that was not asked for")
                 held[self._records.ref(object, row["Id"])] = self._records.written(object, row)
         return held
 
@@ -259,6 +288,10 @@ def _fitted(value: int | float, field: Field) -> int | float:
         room = f"{field.precision - field.scale} digits before the point"
         raise Unfit(Fault("NUMBER_OUTSIDE_VALID_RANGE", f"{field.name} has {room}", (field.name,)))
     return float(rounded) if field.scale else int(rounded)
+
+
+def _is_refused(result: WriteResult) -> bool:
+    return result.outcome is WriteOutcome.REFUSED
 
 
 def _where(fault: Fault) -> str:

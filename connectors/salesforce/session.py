@@ -91,10 +91,11 @@ class Session:
         room = _URI_BYTES - len(quote_plus(soql))
         size = max(1, min(self._settings.page_size, room // len(quote_plus(format_soql("{},", "0" * 18)))))
         for start in range(0, len(wanted), size):
-            yield from self._drain(format_soql(soql, ids=wanted[start : start + size]), lane, everything)
+            path = "queryAll" if everything else "query"
+            yield from self._drain(path, format_soql(soql, ids=wanted[start : start + size]), lane)
 
-    def _drain(self, soql: str, lane: Lane, everything: bool) -> Iterator[dict[str, Any]]:
-        answer = self._call(lane, "GET", "queryAll" if everything else "query", params={"q": soql})
+    def _drain(self, path: str, soql: str, lane: Lane) -> Iterator[dict[str, Any]]:
+        answer = self._call(lane, "GET", path, params={"q": soql})
         try:
             while True:
                 yield from answer["records"]
@@ -110,6 +111,10 @@ class Session:
         path, soql = "queryAll" if everything else "query", f"SELECT COUNT() FROM {object} LIMIT {up_to}"
         answer = self._call(lane, "GET", path, params={"q": soql})
         return int(answer.get("totalSize") or 0) if isinstance(answer, dict) else 0
+
+    def tooling(self, soql: str, *, lane: Lane) -> Sequence[dict[str, Any]]:
+        """All rows of a query of the Tooling API, which knows the org's own set-up."""
+        return list(self._drain("tooling/query", soql, lane))
 
     def get(self, path: str, *, lane: Lane) -> Any:
         """A resource below the API version's root."""
@@ -173,6 +178,22 @@ class Session:
             raise ProtocolViolation(self.source, f"{len(records)} updates were not answered by as many results")
         return answer
 
+    def create(self, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Create up to 200 records at once, each for itself; one result per record in the same order. Tried once: where
+        an answer is lost, `Transient` is raised and nobody can tell what was created."""
+        body = {"allOrNone": False, "records": records}
+
+        def send(client: _Client) -> Any:
+            try:
+                return client.sdk.restful("composite/sobjects", method="POST", json=body, headers=WRITE_HEADERS)
+            except requests.JSONDecodeError:
+                raise Transient(self.source, "composite/sobjects answered with a body that is no JSON") from None
+
+        answer = self._once(Lane.WRITE, send)
+        if not isinstance(answer, list) or len(answer) != len(records):
+            raise ProtocolViolation(self.source, f"{len(records)} creations were not answered by as many results")
+        return answer
+
     def describe(self, object: str, *, lane: Lane) -> Description:
         """Fields and permissions of an object as this user sees them; kept for `describe_for`, as is its absence.
 
@@ -233,6 +254,10 @@ class Session:
     def instance(self) -> str | None:
         """The host that the last login gave, if there was one."""
         return self._client.grant.instance if self._client else None
+
+    def user(self) -> str:
+        """The id of the user that we act for; empty where no login has told it."""
+        return self._client.grant.user if self._client else ""
 
     def quota(self) -> Quota | None:
         """The daily allowance as the last answers told it."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator, model_validator
 
+from connectors.alerts import AlertSettings
+from connectors.brakes import Brakes
 from connectors.quota import DEFAULT_OWN, DEFAULT_SHARES, Budget, Lane, Window, ordered
-from connectors.records import EACH_GOAL, ActivityKind, ScoreField
+from connectors.records import EACH_GOAL, ActivityKind, Follower, ScoreField
 from connectors.secret import SecretRef
+from connectors.stages import StageField, follower, refuse_read_values, refuse_twice
 
 CONTRACT: Mapping[ScoreField, str] = {
     ScoreField.SCORE: "Lead_Score__c",
@@ -40,6 +43,9 @@ STREAMS = (
     "opportunity_roles", "accounts", "lead_history", "contact_history", "purges",
 )  # fmt: skip
 """All that an org can be read by; those of `without` are left out."""
+
+NEW_STATUSES = ("Open - Not Contacted", "New")
+"""What Salesforce ships as the status of new leads, in classic and in recent orgs."""
 
 VendorField = Annotated[str, Field(pattern=r"^[A-Za-z]\w*$", max_length=80)]
 
@@ -114,6 +120,12 @@ class SalesforceSettings(_Frozen):
     account_attributes: Mapping[str, VendorField | None] = Field(
         default_factory=dict, description="the same for Account"
     )
+    lead_status: StageField | None = Field(
+        default=None, description="let the Status of open leads follow the stage; off unless it is given"
+    )
+    alert: AlertSettings | None = Field(
+        default=None, description="a task for the owner of whoever enters a stage or bucket; off unless it is given"
+    )
     disqualified: frozenset[str] = frozenset({"Unqualified", "Disqualified", "Closed - Not Converted"})
     campaigns: tuple[CampaignRule, ...] = Field(default=(), description="looked at before the shipped rules")
     without: frozenset[str] = Field(default=frozenset(), description="streams to leave out, such as email_messages")
@@ -152,6 +164,7 @@ class SalesforceSettings(_Frozen):
         ge=timedelta(0),
         description="ask for the day's calls (/limits) when no answer has told them for so long",
     )
+    writes: Brakes = Field(default=Brakes(), description="how writing to it is held back")
     daily_calls: PositiveInt = Field(default=15_000, description="assumed until Salesforce tells it")
     daily_shares: Mapping[Lane, Annotated[float, Field(gt=0, le=1)]] = Field(
         default=DEFAULT_SHARES,
@@ -166,6 +179,18 @@ class SalesforceSettings(_Frozen):
     def _over_the_contract(cls, given: Any) -> Any:
         """What is named replaces the contract's field, null leaves it out, the rest stays."""
         return {**CONTRACT, **given} if isinstance(given, Mapping) else given
+
+    @field_validator("lead_status", mode="before")
+    @classmethod
+    def _new_leads(cls, given: Any) -> Any:
+        """What an org gives new leads, unless something else is named (a value that an org lacks replaces nothing)."""
+        return {"replaces": NEW_STATUSES, **given} if isinstance(given, Mapping) else given
+
+    @model_validator(mode="after")
+    def _writes_what_it_does_not_read(self) -> Self:
+        refuse_twice(self.followers, self.fields)
+        refuse_read_values("lead_status", self.lead_status, {"disqualified": self.disqualified})
+        return self
 
     @field_validator("daily_shares", mode="before")
     @classmethod
@@ -225,6 +250,15 @@ class SalesforceSettings(_Frozen):
     def mapped(self) -> Mapping[ScoreField, str]:
         """The score fields that this org takes, with their names there."""
         return {field: name for field, name in self.fields.items() if name is not None}
+
+    @property
+    def followers(self) -> Sequence[Follower]:
+        """The fields of the org's own that follow the stage."""
+        if self.lead_status is None:
+            return ()
+        read = {"status": "Status", **{name: field for name, field in self.attributes.items() if field is not None}}
+        read = {name: field for name, field in read.items() if self.attributes.get(name, field) is not None}
+        return (follower("Lead", "Status", "lead_status", self.lead_status, read),)
 
     @property
     def budget(self) -> Budget:

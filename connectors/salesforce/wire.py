@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import requests
 
 from connectors.errors import CrmError, Misconfigured, ProtocolViolation, Transient
+from connectors.escapes import storable
 from connectors.port import Quota
 from connectors.salesforce.faults import call_error, faults_of, login_error
 from connectors.salesforce.settings import SalesforceSettings
@@ -96,6 +97,8 @@ class Wire(requests.Session):
             raise ProtocolViolation(self._source, f"{endpoint} at {_host(url)}: {type(problem).__name__}") from None
         finally:
             self._observer(Exchange(self._source, method, endpoint, status, monotonic() - started))
+        if not kwargs.get("stream"):
+            response._content = storable(response.content)  # the SDK decodes it, and asks nobody
         self._learn(response.headers)
         return response
 

@@ -67,6 +67,17 @@ def refresh_token(call: Call) -> Response:
     return answer({**_bearer(call), "token": call.path["token"], "token_type": "refresh"})
 
 
+def private_app_token(call: Call) -> Response:
+    """What a private app's token may do."""
+    held = str(call.fields.get("tokenKey"))
+    scopes = call.settings.tokens.get(held)
+    if scopes is None:
+        raise Refusal(404, "resource not found")
+    settings = call.settings
+    body = {"userId": 49_150_885, "hubId": call.portal.portal_id, "appId": settings.app_id, "scopes": sorted(scopes)}
+    return answer(body)
+
+
 def _bearer(call: Call) -> dict[str, object]:
     settings = call.settings
     return {

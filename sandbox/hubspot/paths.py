@@ -29,6 +29,7 @@ PREFIXES: dict[str, tuple[tuple[Family, str], ...]] = {
     "account": ((Family.LEGACY, "/account-info/v3"), *_dated("/account-info/{}")),
     "oauth": ((Family.LEGACY, "/oauth/v1"), (Family.LEGACY, "/oauth/v3"), *_dated("/oauth/{}")),
     # These have no dated path.
+    "private_apps": ((Family.LEGACY, "/oauth/v2/private-apps"),),
     "forms": ((Family.LEGACY, "/marketing/v3/forms"),),
     "submissions": ((Family.LEGACY, "/form-integrations/v1/submissions/forms"),),
     "email_events": ((Family.LEGACY, "/email/public/v1/events"),),

@@ -90,6 +90,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "oauth", "/token", oauth.token, bucket=Bucket.FREE, open=True, form=True),
     Endpoint("GET", "oauth", "/access-tokens/{token}", oauth.access_token, bucket=Bucket.FREE, open=True),
     Endpoint("GET", "oauth", "/refresh-tokens/{token}", oauth.refresh_token, bucket=Bucket.FREE, open=True),
+    Endpoint("POST", "private_apps", "/get/access-token-info", oauth.private_app_token),
     Endpoint("GET", "forms", "", legacy.list_forms, ("forms",)),
     Endpoint("GET", "forms", "/{guid}", legacy.read_form, ("forms",)),
     Endpoint("GET", "submissions", "/{guid}", legacy.submissions, ("forms",)),

@@ -37,6 +37,11 @@ class Access:
         self.views_setup = True
         self._org = org
 
+    @property
+    def customizes(self) -> bool:
+        """Whether the user may change the org's set-up, as its permissions say."""
+        return any(row.get("PermissionsCustomizeApplication") for row in self._org.rows("UserPermissionAccess"))
+
     def shares(self, sobject: SObject, row: Row, *, writing: bool = False) -> bool:
         """Whether the user sees a record, or may write it; records that it does not own may be out of reach."""
         sharing = self.sharing.get(sobject.name, Sharing.PUBLIC)

@@ -22,10 +22,12 @@ from sandbox.salesforce import (
     composite,
     controls,
     describe,
+    layouts,
     oauth,
     pages,
     queries,
     replication,
+    rights,
     rows,
     tooling,
 )
@@ -58,6 +60,7 @@ def build_app(org: Org, settings: SalesforceServer) -> Starlette:
         [
             route("", get=_resources),
             route("limits", get=limits),
+            *rights.routes(),
             *queries.routes(),
             *queries_in_bulk.routes(),
             *ingests.routes(),
@@ -65,6 +68,7 @@ def build_app(org: Org, settings: SalesforceServer) -> Starlette:
             *collections.routes(),
             *tooling.routes(),
             *replication.routes(),
+            *layouts.routes(),
             *describe.routes(),
             *rows.routes(),
         ]
@@ -134,6 +138,7 @@ async def _admitted(service: Service, request: Request) -> Call:
         params=dict(request.query_params),
         headers={name.lower(): value for name, value in request.headers.items()},
         content=await request.body(),
+        user=service.sessions.user(token.strip()) or service.org.integration_user,
     )
 
 

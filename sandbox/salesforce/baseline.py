@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 FOUNDED = datetime(2019, 1, 7, 9, 0, tzinfo=UTC)
 TIME_ZONE = "Europe/Berlin"
+ADMIN_USERNAME = "admin@practice.example"
 INTEGRATION_USERNAME = "leadgauge@practice.example"
 
 
@@ -22,8 +23,7 @@ def found(org: Org) -> tuple[str, str, str]:
     """Make the first records; returns the ids of administrator, integration user and organization."""
     first = ids.mint("005", org.pod, 1)
     user = {
-        "Username": "admin@practice.example", "FirstName": "Org", "LastName": "Administrator",
-        "Email": "admin@practice.example",
+        "Username": ADMIN_USERNAME, "FirstName": "Org", "LastName": "Administrator", "Email": ADMIN_USERNAME,
     }  # fmt: skip
     admin = org.insert("User", user, at=FOUNDED, by=first)
     integration = org.insert(
@@ -41,6 +41,8 @@ def found(org: Org) -> tuple[str, str, str]:
         at=FOUNDED,
         by=admin,
     )  # fmt: skip
+    allowed = dict.fromkeys(("PermissionsApiEnabled", "PermissionsViewSetup", "PermissionsViewAllData"), True)
+    org.insert("UserPermissionAccess", allowed, at=FOUNDED, by=admin)
     for order, status in enumerate(LEAD_STATUSES, start=1):
         flags = {"SortOrder": order, "IsDefault": order == 1, "IsConverted": status == CONVERTED_STATUS}
         org.insert("LeadStatus", {"MasterLabel": status, "ApiName": status, **flags}, at=FOUNDED, by=admin)

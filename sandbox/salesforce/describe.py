@@ -6,11 +6,15 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from sandbox.salesforce.baseline import FOUNDED
+from sandbox.salesforce.faults import not_found
 from sandbox.salesforce.router import Call, Reply, Route, route
 from sandbox.salesforce.schema import CHOICES, NUMERIC, TEXTUAL, Field, FieldType, SObject
 
 if TYPE_CHECKING:
     from sandbox.salesforce.org import Org
+
+_MASTER = "012000000000000AAA"
+"""The record type that every object has."""
 
 _SOAP_TYPES = {
     FieldType.ID: "tns:ID",
@@ -24,7 +28,25 @@ _SOAP_TYPES = {
 
 
 def routes() -> list[Route]:
-    return [route("sobjects", get=_global), route("sobjects/{}/describe", get=_describe)]
+    return [
+        route("sobjects", get=_global),
+        route("sobjects/{}/describe", get=_describe),
+        route("ui-api/object-info/{}/picklist-values/{}/{}", get=_picklist_values),
+    ]
+
+
+def _picklist_values(call: Call) -> Reply:
+    """What records of a type are offered (User Interface API guide, "Get Values for a Picklist Field")."""
+    sobject, type_id, name = call.sobject(call.args[0]), call.args[1], call.args[2]
+    field = call.service.org.access.field(sobject, name)
+    types = {each.id: each for each in sobject.record_types}
+    if field is None or (type_id != _MASTER and type_id not in types):
+        raise not_found()
+    offered = types[type_id].offered.get(field.name, field.values) if type_id in types else field.values
+    values: list[dict[str, Any]] = [
+        {"attributes": None, "label": value, "validFor": [], "value": value} for value in offered
+    ]
+    return Reply(body={"controllerValues": {}, "defaultValue": None, "values": values})
 
 
 def _global(call: Call) -> Reply:
@@ -70,13 +92,18 @@ def _details(org: Org, sobject: SObject, base: str) -> dict[str, Any]:
         "compactLayoutable": True,
         "fields": [describe_field(field, editable=org.access.editable(sobject, field)) for field in fields],
         "recordTypeInfos": [
-            {
-                "active": True, "available": True, "defaultRecordTypeMapping": True, "developerName": "Master",
-                "master": True, "name": "Master", "recordTypeId": "012000000000000AAA",
-                "urls": {"layout": f"{base}/sobjects/{sobject.name}/describe/layouts/012000000000000AAA"},
-            }
+            *(_record_type(sobject, base, each.id, each.name) for each in sobject.record_types),
+            _record_type(sobject, base, _MASTER, "Master"),
         ],
         "supportedScopes": [{"label": f"All {sobject.plural}", "name": "everything"}],
+    }  # fmt: skip
+
+
+def _record_type(sobject: SObject, base: str, id: str, name: str) -> dict[str, Any]:
+    return {
+        "active": True, "available": True, "defaultRecordTypeMapping": id == _MASTER,
+        "developerName": name.replace(" ", "_"), "master": id == _MASTER, "name": name, "recordTypeId": id,
+        "urls": {"layout": f"{base}/sobjects/{sobject.name}/describe/layouts/{id}"},
     }  # fmt: skip
 
 
@@ -127,6 +154,9 @@ def describe_field(field: Field, *, editable: bool) -> dict[str, Any]:
 
 def _picklist(field: Field) -> list[dict[str, Any]]:
     return [
-        {"active": True, "defaultValue": value == field.default, "label": value, "validFor": None, "value": value}
-        for value in field.values
-    ]
+        {
+            "active": value in field.values, "defaultValue": value == field.default, "label": value, "validFor": None,
+            "value": value,
+        }
+        for value in (*field.values, *field.inactive)
+    ]  # fmt: skip

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.salesforce.baseline import ADMIN_USERNAME
 from sandbox.salesforce.service import Service
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -33,10 +34,12 @@ def routes(service: Service) -> list[Route]:
     async def token(request: Request) -> Response:
         form = await _form(request)
         try:
-            _grant(service, request, form)
+            user = _grant(service, request, form)
         except TokenRefusal as refusal:
             return JSONResponse({"error": refusal.error, "error_description": refusal.description}, 400)
-        return JSONResponse(_granted(service), headers={"Cache-Control": "no-cache,must-revalidate,max-age=0,no-store"})
+        return JSONResponse(
+            _granted(service, user), headers={"Cache-Control": "no-cache,must-revalidate,max-age=0,no-store"}
+        )
 
     async def revoke(request: Request) -> Response:
         given = (await _form(request)).get("token") or request.query_params.get("token", "")
@@ -57,7 +60,8 @@ async def _form(request: Request) -> dict[str, str]:
     return dict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
 
 
-def _grant(service: Service, request: Request, form: Mapping[str, str]) -> None:
+def _grant(service: Service, request: Request, form: Mapping[str, str]) -> str:
+    """Who is let in."""
     grants = {
         "client_credentials": _client_credentials,
         "password": _password,
@@ -71,6 +75,13 @@ def _grant(service: Service, request: Request, form: Mapping[str, str]) -> None:
     if not service.sessions.admit_login():
         raise TokenRefusal("invalid_grant", "login rate exceeded")
     grant(service, request, form)
+    admin = form.get("grant_type") == JWT_BEARER and _subject(form) == ADMIN_USERNAME
+    return service.org.admin if admin else service.org.integration_user
+
+
+def _subject(form: Mapping[str, str]) -> str:
+    """Whom an assertion that has been checked is for."""
+    return str(jwt.decode(form["assertion"], options={"verify_signature": False})["sub"])
 
 
 def _check_client(service: Service, request: Request, form: Mapping[str, str]) -> None:
@@ -129,20 +140,20 @@ def _jwt_bearer(service: Service, request: Request, form: Mapping[str, str]) -> 
         raise TokenRefusal("invalid_grant", "audience is invalid")
     if expires <= service.org.clock.now().timestamp():
         raise TokenRefusal("invalid_grant", "expired authorization code")
-    if claims["sub"] != settings.username:
+    if claims["sub"] not in (settings.username, ADMIN_USERNAME):
         raise TokenRefusal("invalid_grant", "user hasn't approved this consumer")
 
 
-def _granted(service: Service) -> dict[str, Any]:
+def _granted(service: Service, user: str) -> dict[str, Any]:
     org, settings = service.org, service.settings
     if org.behaviour.moves and settings.other_url:
         home = service.instance_url == settings.base_url
         service.move(settings.other_url if home else settings.base_url)
-    identity = f"https://login.salesforce.com/id/{org.id}/{org.integration_user}"
+    identity = f"https://login.salesforce.com/id/{org.id}/{user}"
     issued = str(int(org.clock.now().timestamp() * 1000))
     digest = hmac.new(settings.consumer_secret.encode(), f"{identity}{issued}".encode(), sha256).digest()
     return {
-        "access_token": service.sessions.open(org.id),
+        "access_token": service.sessions.open(org.id, user),
         "signature": base64.b64encode(digest).decode(),
         "scope": "api",
         "instance_url": service.instance_url,

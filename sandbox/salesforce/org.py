@@ -20,6 +20,7 @@ from sandbox.salesforce.automation import Automation
 from sandbox.salesforce.behaviour import Behaviour
 from sandbox.salesforce.commits import Commits
 from sandbox.salesforce.derived import derive
+from sandbox.salesforce.layouts import Layouts
 from sandbox.salesforce.lifecycle import Converted
 from sandbox.salesforce.objects import standard_objects
 from sandbox.salesforce.schema import Field, FieldType, SObject
@@ -73,6 +74,8 @@ class Org:
         self._names = {name.lower(): name for name in self.schema}
         self._kinds = {sobject.prefix: name for name, sobject in reversed(self.schema.items())}
         self.admin, self.integration_user, self.id = baseline.found(self)
+        self.layouts = Layouts(self)
+        self._field_ids: dict[tuple[str, str], str] = {}
 
     @property
     def visibility(self) -> timedelta:
@@ -225,6 +228,17 @@ class Org:
         """Remove a field; from now on it is an unknown column."""
         self.schema[object].drop(name)
         self.schema_changes[object] = self.clock.now()
+
+    def field_id(self, object: str, name: str) -> str:
+        """What the set-up calls a custom field by; given when it is first asked for."""
+        if (object, name) not in self._field_ids:
+            self._field_ids[object, name] = self.mint("00N")
+        return self._field_ids[object, name]
+
+    def field_named(self, id: str) -> tuple[str, str] | None:
+        """The object and the field behind an id."""
+        known = (place for place, held in self._field_ids.items() if held == id)
+        return next((place for place in known if place[1] in self.schema[place[0]].fields), None)
 
     def log_write(self, object: str, id: str, before: Row, after: Row) -> None:
         """Note a write that came in over the API: the fields it named, before and after."""

@@ -11,13 +11,14 @@ from sandbox.salesforce.router import Call, Reply, Route, route
 
 def routes() -> list[Route]:
     return [
-        route("query", get=_query),
-        route("queryAll", get=_query),
+        route("query", get=answer),
+        route("queryAll", get=answer),
         route("(?:query|queryAll)/{}", get=_more),
     ]
 
 
-def _query(call: Call) -> Reply:
+def answer(call: Call) -> Reply:
+    """The first page of a query or queryAll."""
     text = call.params.get("q")
     if not text:
         raise malformed_query("SOQL statement cannot be blank. A valid statement must be provided.")

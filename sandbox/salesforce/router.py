@@ -31,7 +31,8 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request below `/services/data/vXX.X`. Header names are lower-case; `args` are the parts the route captured."""
+    """A request below `/services/data/vXX.X`. Header names are lower-case; `args` are the parts the route captured,
+    `user` who makes it."""
 
     service: Service
     method: str
@@ -41,6 +42,7 @@ class Call:
     headers: Mapping[str, str]
     content: bytes = b""
     args: tuple[str, ...] = ()
+    user: str = ""
 
     @property
     def base(self) -> str:
@@ -127,6 +129,7 @@ class Router:
                     call.headers,
                     call.content,
                     found.groups(),
+                    call.user,
                 )
             )
         raise not_found()

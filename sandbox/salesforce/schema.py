@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -38,7 +38,8 @@ IDENTIFIERS = frozenset({FieldType.ID, FieldType.REFERENCE})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field. `length` counts characters; `precision` is all digits of a number, `scale` those after the point."""
+    """One field. `length` counts characters; `precision` is all digits of a number, `scale` those after the point.
+    `inactive` are picklist values that records may still have and nobody can choose any more."""
 
     name: str
     type: FieldType
@@ -59,6 +60,7 @@ class Field:
     cascade: bool = False
     default: Any = None
     values: tuple[str, ...] = ()
+    inactive: tuple[str, ...] = ()
     reference_to: tuple[str, ...] = ()
     relationship: str | None = None
     child: str | None = None
@@ -78,6 +80,15 @@ class Field:
     @property
     def polymorphic(self) -> bool:
         return len(self.reference_to) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class RecordType:
+    """A kind of an object's records; of the picklists in `offered` it has only these values."""
+
+    id: str
+    name: str
+    offered: Mapping[str, tuple[str, ...]]
 
 
 class SObject:
@@ -108,6 +119,7 @@ class SObject:
         self.replicateable = replicateable
         self.bulk = bulk
         self.history_of = history_of
+        self.record_types: list[RecordType] = []
         self.fields: dict[str, Field] = {}
         self._by_lower: dict[str, Field] = {}
         self._by_relationship: dict[str, Field] = {}

@@ -20,6 +20,7 @@ class Sessions:
         self._timeout = timeout
         self._active: dict[str, datetime] = {}
         self._calls: dict[str, int] = {}
+        self._users: dict[str, str] = {}
         self._hour: deque[datetime] = deque()
         self.logins = 0
 
@@ -31,12 +32,17 @@ class Sessions:
         self._hour.append(now)
         return len(self._hour) <= self.logins_per_hour
 
-    def open(self, org_id: str) -> str:
-        """A new token, in the vendor's form `<org id>!<secret>`."""
+    def open(self, org_id: str, user: str = "") -> str:
+        """A new token for a user, in the vendor's form `<org id>!<secret>`."""
         self.logins += 1
         token = f"{org_id[:15]}!{secrets.token_urlsafe(72)}"
         self._active[token] = self._clock.now()
+        self._users[token] = user
         return token
+
+    def user(self, token: str) -> str:
+        """Whose token it is; empty for one that is not known."""
+        return self._users.get(token, "")
 
     def is_live(self, token: str, *, most_calls: int = 0) -> bool:
         """Whether the token still works. Use keeps it alive, but is noted only once half of its time has passed.

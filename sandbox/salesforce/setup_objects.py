@@ -14,7 +14,7 @@ from sandbox.salesforce.fields import (
     text,
     whole,
 )
-from sandbox.salesforce.schema import SObject
+from sandbox.salesforce.schema import Field, SObject
 
 
 def setup_objects() -> list[SObject]:
@@ -97,8 +97,34 @@ def _permissions() -> list[SObject]:
     return [
         SObject(
             "PermissionSet", "0PS",
-            [*system, text("Name", 80, required=True, name_field=True), text("Label", 80, required=True)],
+            [
+                *system, text("Name", 80, required=True, name_field=True), text("Label", 80, required=True),
+                text("Description", 255), *_user_permissions(),
+            ],
             replicateable=False, bulk=False,
+        ),
+        SObject(
+            "ObjectPermissions", "110",
+            [
+                *system, lookup("ParentId", "PermissionSet", required=True, child="ObjectPerms"),
+                picklist("SobjectType", required=True),
+                *(flag(f"Permissions{right}") for right in ("Create", "Delete", "Edit", "ModifyAllRecords", "Read")),
+                flag("PermissionsViewAllRecords"),
+            ],
+            plural="Object Permissions", replicateable=False, bulk=False,
+        ),
+        SObject(
+            "UserPermissionAccess", "0UP", read_only([*system, *_user_permissions()]),
+            plural="User Permission Access", createable=False, updateable=False, deletable=False,
+            replicateable=False, bulk=False,
+        ),
+        SObject(
+            "ListView", "00B",
+            [
+                *system, text("Name", 40, name_field=True), text("DeveloperName", 80),
+                picklist("SobjectType", required=True),
+            ],
+            createable=False, updateable=False, deletable=False, replicateable=False, bulk=False,
         ),
         SObject(
             "FieldPermissions", "01k",
@@ -117,6 +143,17 @@ def _permissions() -> list[SObject]:
             ],
             replicateable=False, bulk=False,
         ),
+    ]  # fmt: skip
+
+
+def _user_permissions() -> list[Field]:
+    """Some of what a user may, whatever the records."""
+    return [
+        flag(f"Permissions{name}")
+        for name in (
+            "ApiEnabled", "ViewRoles", "ViewSetup", "ViewAllData", "ModifyAllData", "CustomizeApplication",
+            "ManageUsers", "AuthorApex",
+        )
     ]  # fmt: skip
 
 

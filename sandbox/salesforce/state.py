@@ -39,6 +39,7 @@ def dump(org: Org) -> dict[str, Any]:
         "writes": org.writes,
         "access": {name: sorted(getattr(org.access, name)) for name in _ACCESS},
         "lead_assignment": org.automation.lead_assignment,
+        "layouts": org.layouts.dump(),
         "fields": _changed_fields(org),
         "schema_changes": {name: at.isoformat() for name, at in org.schema_changes.items()},
     }  # fmt: skip
@@ -56,6 +57,8 @@ def load(org: Org, dumped: Mapping[str, Any]) -> None:
     for name in _ACCESS:
         setattr(org.access, name, set(dumped["access"][name]))
     org.automation.lead_assignment = list(dumped["lead_assignment"])
+    if layouts := dumped.get("layouts"):  # one that was saved before there were any
+        org.layouts.load(layouts)
     for object, fields in dumped["fields"].items():
         for name, field in fields.items():
             if field is None:

@@ -137,10 +137,10 @@ class Product:
         """A command to its end."""
         return forks.run(arguments, self.environment | environment, Path.cwd(), within=280)
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [PYTHON, "-m", "worker", *arguments],
-            env=self.environment,
+            env=self.environment | environment,
             stdout=self.log,
             stderr=self.log,
             start_new_session=True,

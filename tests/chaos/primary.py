@@ -24,6 +24,7 @@ class Primary:
 
     def __init__(self, told: Mapping[str, Any]) -> None:
         self._salesforce, self._hubspot = told["salesforce"], told["hubspot"]
+        self._org = str(self._salesforce["url"])
         self._http = requests.Session()
         self._http.trust_env = False  # a bundle in the environment would win over ours
         self._http.verify = told["ca"]
@@ -43,7 +44,8 @@ class Primary:
 
     def calls_left(self) -> tuple[int, int]:
         """Salesforce's calls of the day: those used and those allowed."""
-        calls = self._get(self._salesforce["url"], "/services/data/v62.0/limits", self._token())["DailyApiRequests"]
+        token = self._token()
+        calls = self._get(self._org, "/services/data/v62.0/limits", token)["DailyApiRequests"]
         return calls["Max"] - calls["Remaining"], calls["Max"]
 
     def close(self) -> None:
@@ -54,7 +56,7 @@ class Primary:
         path: str | None = f"/services/data/v62.0/query?q=SELECT+{columns}+FROM+{object}"
         token = self._token()
         while path:
-            answer = self._get(self._salesforce["url"], path, token)
+            answer = self._get(self._org, path, token)
             for row in answer["records"]:
                 yield row["Id"], {name: row[name] for name in fields}
             path = answer.get("nextRecordsUrl")
@@ -67,6 +69,7 @@ class Primary:
         }
         answer = self._http.post(f"{self._salesforce['url']}/services/oauth2/token", data=form, timeout=10)
         answer.raise_for_status()
+        self._org = str(answer.json()["instance_url"])  # every login may find it elsewhere
         return str(answer.json()["access_token"])
 
     def _list(self, object: str, fields: tuple[str, ...], to: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -8,11 +8,13 @@ at the same instant, wants to write nothing.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import redis
 from sqlalchemy import Engine, text
 
+from tests.chaos import traces
 from tests.chaos.conftest import Practice, Product, until
 from tests.chaos.oracle import (
     NEUTRAL,
@@ -83,6 +85,11 @@ def test_killed_workers_and_a_flushed_redis_lose_nothing(
         for write in practice.get(crm, "writes?after=0"):
             before, after = (_ours(write[side]) for side in ("before", "after"))
             assert before != after, f"{crm}: write {write['n']} to {write['id']} changed nothing"
+    with engine.connect() as connection:
+        people = connection.execute(text("SELECT email, name FROM record WHERE kind = 'person'")).all()
+    words = {word for row in people for word in row if word and len(word) > 6}
+    log = Path(product.config["home"]).with_name("product.log")
+    assert traces.in_files([log], words) + traces.in_redis(redis_url, words) == [], "people in logs or messages"
 
 
 def _ours(fields: dict[str, object]) -> dict[str, object]:

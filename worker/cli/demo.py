@@ -169,7 +169,7 @@ def _summary(process: Process, practice: Practice, seconds: float) -> None:
     out.print()
     out.print(f"What a rep sees:  {practice.url('salesforce')}  {practice.url('hubspot')}", soft_wrap=True)
     out.print(f"  (certificates are signed by {practice.authority}; your browser will ask)", soft_wrap=True)
-    out.print("What an operator sees:  .venv/bin/leadgauge status   and   .venv/bin/leadgauge explain RECORD")
+    out.print("What an operator sees:  .venv/bin/leadgauge console   (or status, explain RECORD, ledger list)")
 
 
 def _live(process: Process, practice: Practice, group: Group) -> None:

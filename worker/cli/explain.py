@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from sqlalchemy import Connection
@@ -16,6 +16,10 @@ from worker.cli.screen import emit, local, out, table
 from worker.settings import ConfigurationError, load
 from worker.store import ledger, people, scores
 from worker.store.people import Scale
+
+if TYPE_CHECKING:
+    from worker.rescoring.basis import Basis
+    from worker.scoring.verdict import Verdict
 
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _LEAST_TOLD = 0.5
@@ -44,9 +48,9 @@ def explain(
         found = people.lookup(connection, record)
         if not found:
             raise ConfigurationError(f"no record is known as {record!r}; write SOURCE/OBJECT/ID, an id, or an e-mail")
-        reports = [_report(process, connection, person, name) for person in found]
+        reports = [report_of(process, connection, person, name) for person in found]
         if span is not None:
-            reports = [report | {"change": _change(process, connection, report, span)} for report in reports]
+            reports = [report | {"change": change_of(process, connection, report, span)} for report in reports]
     process.close()
     if as_json:
         emit(reports)
@@ -55,8 +59,12 @@ def explain(
         _show(report)
 
 
-def _report(process: Process, connection: Connection, person: int, goal: str) -> dict[str, Any]:
+def report_of(process: Process, connection: Connection, person: int, goal: str) -> dict[str, Any]:
+    """All that is told of a person for a goal, for whoever shows it. Raises `ModelRefused`."""
+    from worker.cli.stage import stage_of
+
     standing = scores.load(connection, goal, [person]).get(person)
+    basis, verdict = _verdict(process, goal, standing) if standing else (None, None)
     others = {name: scores.load(connection, name, [person]).get(person) for name in process.settings.goal_names}
     return {
         "person": person,
@@ -66,7 +74,8 @@ def _report(process: Process, connection: Connection, person: int, goal: str) ->
             for row in people.records_of(connection, person)
         ],
         "standing": asdict(standing) if standing else None,
-        "reasons": _reasons(process, goal, standing) if standing else [],
+        "reasons": [asdict(reason) for reason in verdict.reasons] if verdict else [],
+        "stage": stage_of(process, connection, basis, standing, verdict) if basis and standing else None,
         "other_goals": {name: asdict(its) for name, its in others.items() if its and name != goal},
         "history": [dict(row._mapping) for row in scores.history(connection, goal, person)],
         "writes": [dict(row._mapping) for row in ledger.of_person(connection, person)],
@@ -79,17 +88,16 @@ def _page(process: Process, source: str, object: str, key: str) -> str | None:
     return process.crm(source).location(RecordRef(source, object, key)) if source in process.sources else None
 
 
-def _reasons(process: Process, goal: str, standing: scores.Standing) -> list[dict[str, Any]]:
+def _verdict(process: Process, goal: str, standing: scores.Standing) -> tuple[Basis | None, Verdict | None]:
     """Recomputed from the facts known then; the same function gave the score."""
     from worker.rescoring.basis import NO_MODEL, NOT_ELIGIBLE, judge, read
     from worker.store import facts
 
     if standing.status in (NO_MODEL, NOT_ELIGIBLE):
-        return []
+        return None, None
     basis = process.basis_of(_scale(goal, asdict(standing)))
     known = read(process.arrow, facts.At(standing.as_of, [standing.person_id]), basis.features)
-    verdict = judge(known, basis).people.get(standing.person_id)
-    return [asdict(reason) for reason in verdict.reasons] if verdict else []
+    return basis, judge(known, basis).people.get(standing.person_id)
 
 
 def _span(since: str) -> timedelta | datetime:
@@ -103,7 +111,7 @@ def _span(since: str) -> timedelta | datetime:
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
-def _change(
+def change_of(
     process: Process, connection: Connection, report: dict[str, Any], span: timedelta | datetime
 ) -> dict[str, Any] | None:
     """Why the score is another one than that of `span` ago; None for a person who is not scored by anything."""
@@ -157,6 +165,10 @@ def _show(report: dict[str, Any]) -> None:
         )
     else:
         table("Reasons", ("why", "code"), ((r["text"], r["code"]) for r in report["reasons"]))
+    if report["stage"]:
+        from worker.cli.stage import show_stage
+
+        show_stage(report["stage"])
     if report.get("change"):
         _show_change(report["change"])
     table(
@@ -238,6 +250,8 @@ def _by(scored: dict[str, Any]) -> str:
 
 
 def _came(write: dict[str, Any]) -> str:
-    """The cause of a write, how it ended, and the CRM's words if it said any."""
+    """The cause of a write, how it ended, the CRM's words if it said any, and what was not written."""
     ended = f"at {local(write['closed_at'])}" if write["closed_at"] else ""
-    return " ".join(filter(None, (f"{write['cause']}:", write["state"], ended, write["code"], write["answer"])))
+    kept = [f"{name.removeprefix('crm:')} not written: {its['why']}" for name, its in sorted(write["kept"].items())]
+    said = (f"{write['cause']}:", write["state"], ended, write["code"], write["answer"])
+    return "; ".join([" ".join(filter(None, said)), *kept])

@@ -12,13 +12,39 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from connectors.errors import CrmError
 from worker.bootstrap import NotReady
-from worker.cli import demo, evaluate, explain, label, model, policy, rules, run, snapshots, status, sync, train
+from worker.cli import (
+    backfill,
+    backup,
+    console,
+    demo,
+    doctor,
+    due,
+    evaluate,
+    explain,
+    healthy,
+    init,
+    label,
+    ledger,
+    model,
+    pause,
+    policy,
+    provision,
+    restored,
+    rules,
+    run,
+    snapshots,
+    status,
+    sync,
+    train,
+)
 from worker.cli.screen import Exit, err, error
 from worker.embedded import EmbeddedError
 from worker.lifecycle.policy import PolicyError
 from worker.scoring.document import RulesError
 from worker.settings import ConfigurationError, load
+from worker.store.accounts import AccountError
 from worker.store.database import BrokenUrl, DatabaseError
+from worker.store.dump import DumpError
 from worker.store.revisions import EditConflict
 from worker.training.goal import UnknownAttribute
 from worker.training.refusal import ModelRefused, PromotionRefused
@@ -30,16 +56,32 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (demo, run, sync, status, explain, label, train, evaluate):
+for module in (
+    init, doctor, provision, backfill, demo, run, healthy, sync, status, explain, label, train, evaluate, pause, due,
+    console, backup, restored,
+):  # fmt: skip
     module.add_to(app)
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(policy.app, name="policy")
 app.add_typer(rules.app, name="rules")
 app.add_typer(snapshots.app, name="snapshots")
 app.add_typer(model.app, name="model")
 
 ENDINGS: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
-    ((ConfigurationError, PolicyError, RulesError, EditConflict, NotReady, BrokenUrl, UnknownAttribute), Exit.WRONG),
-    ((ModelRefused, PromotionRefused), Exit.NOT_WELL),
+    (
+        (
+            ConfigurationError,
+            PolicyError,
+            RulesError,
+            EditConflict,
+            AccountError,
+            NotReady,
+            BrokenUrl,
+            UnknownAttribute,
+        ),
+        Exit.WRONG,
+    ),
+    ((ModelRefused, PromotionRefused, DumpError), Exit.NOT_WELL),
     ((DatabaseError, EmbeddedError, CrmError), Exit.UNAVAILABLE),
 )
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from worker.bootstrap import Process
+from worker.cli import replaying
+from worker.cli.drafting import Desk
 from worker.cli.revisions import author
 from worker.cli.screen import ago, emit, local, note, out, table
 from worker.settings import ConfigurationError, load
@@ -147,6 +149,17 @@ def compare(number: Number, goal: Goal = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def replay(number: Number, days: replaying.Days = 90, goal: Goal = None, as_json: AsJson = False) -> None:
+    """What a model would have done in the last days, beside whoever scores now: everybody's scores are told again by
+    both, and who becomes and who ceases to be marketing qualified, and the writes to the CRM."""
+    desk = Desk.open(goal)
+    with desk.engine.connect() as connection:
+        policy = registry.policy_with(connection, desk.goal, number)
+    sides = desk.process.drafted(desk.goal, policy=policy, model=number)
+    replaying.show(desk, sides, days, f"model {number}", as_json=as_json)
+
+
+@app.command()
 def promote(
     number: Number,
     goal: Goal = None,
@@ -278,6 +291,8 @@ def _show(model: Registered) -> None:
             f"{data['first'][:10]} to {data['last'][:10]}"
         )
     out.print(f"Held out {told.get('held_out', '')}", markup=False)
+    if anchor := told.get("anchor"):
+        out.print(f"Mix      {anchor['reason']}", markup=False)
     out.print(f"Made     {local(model.created_at)} by {model.author}, {model.digest[:12]}")
     figures = Figures.read(told.get("figures", {}).get("model"))
     if figures:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from worker.cli import drafting, whatif
+from worker.cli import drafting, rescoring, whatif
 from worker.cli.drafting import AsJson, Comment, Desk, Goal
-from worker.cli.revisions import author, show_history
+from worker.cli.revisions import show_history
 from worker.cli.screen import emit, local, note, out, table
-from worker.lifecycle import policy as policies
 from worker.lifecycle.document import read, write
-from worker.lifecycle.policy import Policy, PolicyError
-from worker.store import models, revisions, stages
+from worker.lifecycle.policy import Policy, PolicyError, parse, settings
+from worker.steering import policies
+from worker.steering.policies import Changes, Published
+from worker.store import models, stages
 from worker.training import registry
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 
 whatif.add_to(app)
+
+Watch = Annotated[bool, typer.Option("--watch", help="Stay until everybody is scored by it, and show how far it is.")]
 
 Assignments = Annotated[
     list[str], typer.Argument(metavar="SETTING=VALUE", help="As in mql.enter=75; `policy show` lists the settings.")
@@ -42,9 +44,9 @@ def show(
     """The policy in force."""
     desk = Desk.open(goal)
     with desk.engine.connect() as connection:
-        current = desk.current(connection)
-        body = desk.draft(connection, name).body if name else current.body
-        policy = policies.parse(body)
+        current = policies.current(connection, desk.goal)
+        body = policies.draft(connection, desk.goal, name).body if name else current.body
+        policy = parse(body)
         unheard = stages.unheard(connection, policy)
     if as_yaml:
         typer.echo(write(policy), nl=False)
@@ -54,8 +56,8 @@ def show(
         return
     what = f"Draft {name}" if name else f"Policy {current.revision}"
     out.print(f"{what} of goal {current.goal}, {local(current.created_at)} by {current.author}")
-    shipped = policies.settings(Policy())
-    for setting, value in policies.settings(policy).items():
+    shipped = settings(Policy())
+    for setting, value in settings(policy).items():
         was = "" if shipped.get(setting) == value else f"   (shipped: {_said(shipped.get(setting))})"
         out.print(f"  {setting} = {_said(value)}{was}", markup=False, soft_wrap=True)
     if unheard:
@@ -63,18 +65,14 @@ def show(
 
 
 @app.command("set")
-def set_(assignments: Assignments, comment: Comment = "", goal: Goal = None) -> None:
+def set_(assignments: Assignments, comment: Comment = "", watch: Watch = False, goal: Goal = None) -> None:
     """Publish a new revision with some settings changed. Everybody is scored anew under it."""
     desk = Desk.open(goal)
     with desk.engine.begin() as connection:
-        current = desk.current(connection)
-        held = policies.parse(current.body)
-        policy = policies.change(held, *assignments)
-        if policy == held:
-            out.print(f"policy {current.revision} says so already")
-            return
-        new = desk.publish(connection, policy, current.revision, comment or ", ".join(assignments))
-    out.print(f"published policy {new.revision}")
+        done = policies.assign(connection, desk.goal, assignments, desk.author, comment, desk.now())
+        drafting.agree(desk, done)
+    _tell(done)
+    _follow(desk, done, watch=watch)
 
 
 @app.command()
@@ -92,15 +90,19 @@ def draft(
     desk = Desk.open(goal)
     if discard:
         with desk.engine.begin() as connection:
-            desk.discard(connection, name)
+            policies.discard(connection, desk.goal, name)
         out.print(f"discarded draft {name}")
     elif assignments or rebase:
+        who, now = desk.author, desk.now()
         with desk.engine.begin() as connection:
-            edited = desk.edit(connection, name, assignments or [], rebase=rebase)
+            if rebase:
+                edited = policies.rebase(connection, desk.goal, name, who, now)
+            if assignments:
+                edited = policies.edit(connection, desk.goal, name, assignments, who, now)
         out.print(f"draft {name}, begun from policy {edited.based_on}: `leadgauge policy diff` shows what it changes")
     else:
         with desk.engine.connect() as connection:
-            drafts = desk.drafts(connection)
+            drafts = policies.drafts(connection, desk.goal)
         table(
             "Drafts",
             ("name", "begun from", "edited", "author"),
@@ -118,9 +120,12 @@ def diff(
     """What a draft, or an older revision, says otherwise than the policy in force."""
     desk = Desk.open(goal)
     with desk.engine.connect() as connection:
-        current = desk.current(connection)
-        body = desk.draft(connection, name).body if revision is None else desk.revision(connection, revision).body
-    changed = policies.differences(policies.parse(current.body), policies.parse(body))
+        current = policies.current(connection, desk.goal)
+        if revision is None:
+            body = policies.draft(connection, desk.goal, name).body
+        else:
+            body = policies.revision(connection, desk.goal, revision).body
+    changed = policies.difference(current.body, body)
     other = f"draft {name}" if revision is None else f"policy {revision}"
     if as_json:
         emit({"revision": current.revision, "other": other, "changed": changed})
@@ -133,27 +138,25 @@ def publish(
     file: Annotated[Path | None, typer.Argument(help="A YAML file; left out: the draft.")] = None,
     comment: Comment = "",
     name: drafting.Name = "draft",
+    watch: Watch = False,
     goal: Goal = None,
 ) -> None:
     """Put a draft, or what a file says, in force. What a file does not mention stays. Everybody is scored anew."""
     desk = Desk.open(goal)
+    who, now = desk.author, desk.now()
     with desk.engine.begin() as connection:
-        current = desk.current(connection)
-        held = policies.parse(current.body)
         if file is not None:
-            policy, after = read(drafting.text_of(file), str(file), held), current.revision
+            held = policies.current(connection, desk.goal)
+            policy = read(drafting.text_of(file), str(file), parse(held.body))
+            why = comment or file.name
+            done = policies.publish(connection, desk.goal, policy, held.revision, who, why, now)
         else:
-            found = desk.draft(connection, name)
-            policy, after = policies.parse(found.body), found.based_on
-            desk.refuse_overtaken(connection, found, current)
-        if policy == held:
-            out.print(f"policy {current.revision} says so already")
-            return
-        new = desk.publish(connection, policy, after, comment or (file.name if file else f"draft {name}"))
-        if file is None:
-            desk.discard(connection, name)
-    out.print(f"published policy {new.revision}")
-    _show_changes(policies.differences(held, policy), f"policy {current.revision}", f"policy {new.revision}")
+            done = policies.publish_draft(connection, desk.goal, name, who, comment, now)
+        drafting.agree(desk, done)
+    _tell(done)
+    if done.changes:
+        _show_changes(done.changes, f"policy {done.revision.revision - 1}", f"policy {done.revision.revision}")
+    _follow(desk, done, watch=watch)
 
 
 @app.command()
@@ -161,21 +164,35 @@ def history(as_json: AsJson = False, goal: Goal = None) -> None:
     """All revisions, newest first."""
     desk = Desk.open(goal)
     with desk.engine.connect() as connection:
-        show_history("Policy", revisions.history(connection, "policy", desk.goal), as_json=as_json)
+        show_history("Policy", policies.history(connection, desk.goal), as_json=as_json)
 
 
 @app.command()
 def revert(
     revision: Annotated[int, typer.Argument(help="The revision whose settings shall be in force again.")],
+    watch: Watch = False,
     goal: Goal = None,
 ) -> None:
     """Publish an old revision's settings as a new revision."""
     desk = Desk.open(goal)
     with desk.engine.begin() as connection:
-        current = desk.current(connection)
-        policy = policies.parse(desk.revision(connection, revision).body)
-        new = desk.publish(connection, policy, current.revision, f"revert to {revision}")
-    out.print(f"published policy {new.revision}, with the settings of {revision}")
+        done = policies.revert(connection, desk.goal, revision, desk.author, desk.now())
+        drafting.agree(desk, done)
+    _tell(done, f", with the settings of {revision}")
+    _follow(desk, done, watch=watch)
+
+
+def _tell(done: Published, how: str = "") -> None:
+    number = done.revision.revision
+    out.print(f"published policy {number}{how}" if done.changes else f"policy {number} says so already")
+
+
+def _follow(desk: Desk, done: Published, *, watch: bool) -> None:
+    """Stay until everybody is scored by what was published."""
+    if watch and done.changes:
+        with desk.engine.connect() as connection:
+            scale = next(its for its in desk.process.scales(connection) if its.goal == desk.goal)
+        rescoring.follow(desk.engine, scale, desk.now)
 
 
 @app.command()
@@ -193,12 +210,12 @@ def scale(
         number = model if model is not None else models.champions(connection, desk.goal)[1].get("")
         if number is None:
             raise PolicyError("no model scores, so there are no odds to put on a scale; name one with --model")
-        held = policies.parse(desk.current(connection).body).scale
+        held = parse(policies.current(connection, desk.goal).body).scale
         proposed = registry.proposed_scale(connection, desk.goal, number)
         if proposed is None:
             raise PolicyError(f"model {number} tells the leads too little apart for a scale of their odds")
         comment = f"scale of model {number}"
-        published = put and registry.publish_scale(connection, desk.goal, proposed, author(), comment, desk.now())
+        published = put and registry.publish_scale(connection, desk.goal, proposed, desk.author, comment, desk.now())
     if as_json:
         emit({"model": number, "held": held.model_dump(), "proposed": asdict(proposed), "published": published or None})
         return
@@ -210,7 +227,7 @@ def scale(
         out.print("--publish puts it in force; every score changes with it, and 70 comes to mean other odds")
 
 
-def _show_changes(changed: Mapping[str, tuple[Any, Any]], one: str, other: str) -> None:
+def _show_changes(changed: Changes, one: str, other: str) -> None:
     if not changed:
         out.print(f"{other} says the same as {one}")
         return

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from worker.bootstrap import NotReady, Process
+from worker.cli import replaying
+from worker.cli.drafting import AsJson, Desk
 from worker.cli.revisions import author, show_history
 from worker.cli.screen import out
 from worker.settings import ConfigurationError, load
@@ -47,6 +49,15 @@ def publish(
             after=current.revision if current else 0, author=author(), comment=comment or file.name, now=process.now(),
         )  # fmt: skip
     out.print(f"published rules {new.revision}{'' if goal is None else f' of goal {name}'}")
+
+
+@app.command()
+def replay(file: File, days: replaying.Days = 90, as_json: AsJson = False, goal: Goal = None) -> None:
+    """What a rule file would have done in the last days, beside what is in force: everybody's scores are told again by
+    both, and who becomes and who ceases to be marketing qualified, and the writes to the CRM."""
+    desk = Desk.open(goal)
+    rules = desk.process.read_rules(_text(file), str(file))
+    replaying.show(desk, desk.process.drafted(desk.goal, rules=rules), days, file.name, as_json=as_json)
 
 
 @app.command()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -22,11 +23,13 @@ from worker.settings import ConfigurationError, load
 Roles = dict[str, list[str]]
 
 ROLES: Roles = {
-    "sync worker": ["worker", "--queues", "plan,sync"],
+    "sync worker": ["worker", "--queues", "plan,sync", "--concurrency", "3"],
     "compute worker": ["worker", "--queues", "compute", "--concurrency", "1"],
     "beat": ["beat"],
     "trainer": ["trainer"],
 }
+LONGEST_PAUSE = 60.0
+"""Seconds before a role that keeps dying is started again, at most."""
 STOP_WITHIN = 60.0
 """Longer than a worker's soft shutdown."""
 
@@ -40,6 +43,7 @@ def up() -> None:
     """Run all roles in one process group: two workers, beat and a trainer. Ctrl-C stops them."""
     process = Process(load())
     prepare(process)
+    agree(process)
     process.close()
     with Group(ROLES) as group:
         out.print("Leadgauge is up: " + ", ".join(ROLES) + ". Ctrl-C stops it; `leadgauge status` tells how it goes.")
@@ -60,6 +64,27 @@ def prepare(process: Process) -> None:
     process.ping_redis()
     process.migrate()
     assert process.registered
+
+
+def agree(process: Process) -> None:
+    """Options by which a CRM's own fields follow the stage name values that the CRM has and that the policy reads
+    as they are meant. A CRM that cannot be asked now is told, and refuses what it does not take later.
+
+    Raises `ConfigurationError` with source, option, value, what there is, and what to do.
+    """
+    with process.engine.connect() as connection:
+        policy = process.policy(connection)
+    wrong = list(process.reach.disagreements(policy))
+    unreadable = process.settings.unreadable_secrets()
+    for source in process.reach.followers.keys() - unreadable.keys():
+        for problem in process.crm(source).check(policy.bucket_names):
+            said = f"{source}: {problem.where}: {problem.what}; {problem.fix}"
+            if problem.fatal and problem.code.startswith("stage_"):
+                wrong.append(said)
+            elif problem.fatal or problem.code.startswith("stage_"):
+                error(said)
+    if wrong:
+        raise ConfigurationError("\n".join(wrong))
 
 
 def down() -> None:
@@ -86,30 +111,35 @@ def worker(
     if unknown := [name for name in queues.split(",") if name not in QUEUES]:
         raise typer.BadParameter(f"no queue is named {unknown[0]!r}; there are {', '.join(QUEUES)}")
     name = f"{queues.replace(',', '-')}-{os.getpid()}@%h"
-    _celery(["worker", "-Q", queues, "-c", str(concurrency), "-n", name, "--without-gossip", "--without-mingle"])
+    arguments = ["worker", "-Q", queues, "-c", str(concurrency), "-n", name, "--without-gossip", "--without-mingle"]
+    _celery(f"worker-{queues.replace(',', '-')}", arguments)
 
 
 def beat() -> None:
     """Run the scheduler. A second one does no harm: what it wakes finds nothing due."""
     home = load().home
     home.mkdir(parents=True, exist_ok=True)
-    _celery(["beat", "-s", str(home / "beat.schedule")])
+    _celery("beat", ["beat", "-s", str(home / "beat.schedule")])
 
 
-def _celery(arguments: Sequence[str]) -> None:
+def _celery(role: str, arguments: Sequence[str]) -> None:
     from worker.app import app, configure
 
     settings = load()
     process = Process(settings)
     process.ping_redis()
     process.check_schema()
-    configure(settings, process.addresses.broker)
+    configure(settings, process.addresses.broker, role)
     process.close()  # nothing that is open now may be used after the fork
     # TERM drains for a bounded time instead of waiting for every task to end.
     os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
     # A parent that used OpenMP and then forked leaves children that hang.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    app.start([*arguments, "--loglevel", settings.log_level])
+    try:
+        app.start([*arguments, "--loglevel", settings.log_level])
+    finally:
+        if app.heart is not None:  # an orderly end, or one that says why: whoever looks for a beat need not
+            app.heart.stop()
 
 
 class Group:
@@ -121,6 +151,7 @@ class Group:
         self._environment = {**os.environ, **(environment or {})}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._deaths: dict[str, list[float]] = {}
+        self._again: dict[str, float] = {}
         self._stopping = False
 
     def __enter__(self) -> Group:
@@ -132,11 +163,11 @@ class Group:
 
     def _start(self, role: str) -> None:
         command = [sys.executable, "-m", "worker", *self._roles[role]]
-        output = self._log.open("ab") if self._log else None
-        # A session of its own: Ctrl-C reaches this process alone, which stops the children in order.
-        self._children[role] = subprocess.Popen(
-            command, stdout=output, stderr=output, env=self._environment, start_new_session=True
-        )
+        with self._log.open("ab") if self._log else nullcontext() as output:
+            # A session of its own: Ctrl-C reaches this process alone, which stops the children in order.
+            self._children[role] = subprocess.Popen(
+                command, stdout=output, stderr=output, env=self._environment, start_new_session=True
+            )
 
     def _stop(self, signum: int, frame: FrameType | None) -> None:
         self._stopping = True
@@ -155,13 +186,19 @@ class Group:
             time.sleep(0.5)
 
     def _restart(self, role: str, code: int) -> None:
-        now = time.monotonic()
-        deaths = self._deaths[role] = [then for then in self._deaths.get(role, []) if now - then < 60] + [now]
-        if code == Exit.WRONG or len(deaths) > 5:
+        """At once; one that keeps dying waits longer each time, and for ever: a server may be away for hours."""
+        if code == Exit.WRONG:
             error(f"the {role} ended with {code} and cannot be kept running")
-            raise typer.Exit(code if code == Exit.WRONG else Exit.NOT_WELL)
-        err.print(f"the {role} ended with {code}; starting it again")
-        self._start(role)
+            raise typer.Exit(code)
+        now = time.monotonic()
+        if role not in self._again:
+            deaths = self._deaths[role] = [then for then in self._deaths.get(role, []) if now - then < 600] + [now]
+            pause = 0.0 if len(deaths) == 1 else min(LONGEST_PAUSE, 2.0 ** (len(deaths) - 1))
+            self._again[role] = now + pause
+            err.print(f"the {role} ended with {code}; starting it again" + (f" in {pause:.0f} s" if pause else ""))
+        if now >= self._again[role]:
+            del self._again[role]
+            self._start(role)
 
     def __exit__(self, *_: object) -> None:
         for child in self._children.values():

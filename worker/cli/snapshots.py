@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,7 @@ def export(
     at: Annotated[str, typer.Option(help="`time`: any instant; `acts`: right after what people did.")] = "time",
 ) -> None:
     """Write a row for each person and instant: the features as they were known then, the label, the weight."""
-    from worker.store import labels
+    from worker.store import exports, labels
     from worker.training import collection
     from worker.training.snapshots import Moments
 
@@ -43,6 +44,8 @@ def export(
     chosen.check(name, process.catalogue.attributes)
     with process.engine.connect() as connection:
         until, _ = labels.known_until(connection, process.sources, process.now())
+    with process.engine.begin() as connection:
+        exports.note(connection, socket.gethostname(), str(file.absolute()), process.now())
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("snapshots", total=1.0)

@@ -14,13 +14,32 @@ from sqlalchemy import Connection
 from connectors.errors import CrmError
 from connectors.quota import Lane
 from worker.bootstrap import Process
+from worker.cli import rescoring
+from worker.cli.pause import told as paused
 from worker.cli.screen import Exit, ago, clock, emit, error, note, out, span, table
+from worker.lifecycle.materiality import BATCHES
 from worker.settings import load
-from worker.store import ledger, people, scores, streams
+from worker.store import (
+    alerts,
+    brakes,
+    completeness,
+    entries,
+    ledger,
+    lineage,
+    people,
+    rollouts,
+    scores,
+    streams,
+    tallies,
+)
 from worker.training import health
 
 HEALING = {"Transient": "retrying", "QuotaExhausted": "parked"}
 """Problems of streams that nobody has to act on, in a word."""
+LOOKS_BACK = timedelta(days=8)
+"""Days whose second looks are told of."""
+LATELY = timedelta(days=30)
+"""So far back what was saved is counted."""
 AT_ONCE = timedelta(seconds=15)
 """A stream that is due for no longer is not late: it waits for the next plan."""
 
@@ -34,7 +53,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For machines.")
     process = Process(load())
     process.check_schema()
     with process.engine.connect() as connection:
-        report = _gather(process, connection)
+        report = gather(process, connection)
     process.close()
     if as_json:
         emit(report)
@@ -47,7 +66,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For machines.")
         raise typer.Exit(Exit.NOT_WELL)
 
 
-def _gather(process: Process, connection: Connection) -> dict[str, Any]:
+def gather(process: Process, connection: Connection) -> dict[str, Any]:
+    """All that the report tells, for whoever shows it. Redis may be away: `redis` says so."""
     now = process.now()
     redis = _redis(process)
     rows = [asdict(stream) for stream in streams.status(connection)]
@@ -60,12 +80,22 @@ def _gather(process: Process, connection: Connection) -> dict[str, Any]:
         row["every_seconds"] = paced and round(paced.total_seconds(), 1)
     counted = ledger.counts(connection)
     problems, waits = (list(_failing(rows, heals=heals)) for heals in (False, True))
+    waits += [
+        f"{source}: the database was restored from a backup, and nothing is written before all was compared"
+        for source in lineage.unproved(connection)
+    ]
     for source, states in counted.items():
         problems += [
             f"{source}: {states[state]} writes {state}"
             for state in (ledger.State.REFUSED, ledger.State.DRIFTED, ledger.State.PARKED)
             if states.get(state)
         ]
+    whole = completeness.summary(connection, now.date() - LOOKS_BACK)
+    problems += [
+        f"{its.source}: {its.failing} days of {its.name} were not read whole; they are mended, and nothing is learnt"
+        " from them"
+        for its in whole if its.failing and its.kind is not completeness.Kind.FIELDS
+    ]  # fmt: skip
     trained = {goal: health.summary(connection, goal, now) for goal in process.settings.goal_names}
     problems += [problem for its in trained.values() for problem in its.problems]
     return {
@@ -79,12 +109,20 @@ def _gather(process: Process, connection: Connection) -> dict[str, Any]:
         "training": "; ".join(its.training for its in trained.values() if its.training) or None,
         "ledger": counted,
         "refused": ledger.reasons(connection),
+        "proof": [asdict(its) | {"share": its.share} for its in entries.figures(connection, now - timedelta(days=1))],
+        "alerts": alerts.counts(connection, now - timedelta(days=1)),
+        "pauses": [asdict(each) for each in brakes.pauses(connection)],
+        "dry_runs": [source for source in process.sources if process.brakes(source).dry_run],
+        "completeness": [asdict(its) | {"share": its.share} for its in whole],
         "quota": dict(_quota(process, connection, counted, now)),
         "loading": streams.loading(connection, process.sources),
+        "rollouts": list(_rollouts(process, connection, now)),
+        "saved": _saved(process, connection, now),
         "loads": [asdict(its) | {"through_at": process.forecast(its)} for its in _loads(process, connection)],
         "redis": redis,
         "problems": problems,
         "waits": waits,
+        "held_back": list(_brakes(process, connection, counted, now)),
     }
 
 
@@ -96,6 +134,18 @@ def _failing(rows: list[dict[str, Any]], *, heals: bool) -> Iterator[str]:
             streams_of.setdefault((row["source"], row["problem"]), []).append(row["name"])
     for (source, problem), names in streams_of.items():
         yield f"{source}/{names[0]}: {problem}" if len(names) == 1 else f"{source}, {len(names)} streams: {problem}"
+
+
+def _brakes(process: Process, connection: Connection, counted: ledger.Counts, now: datetime) -> Iterator[str]:
+    """What keeps writes waiting that somebody set."""
+    for each in brakes.pauses(connection):
+        yield paused(each)
+    for source in process.sources:
+        limits, waiting = process.brakes(source), counted.get(source, {}).get(ledger.State.INTENDED, 0)
+        if limits.dry_run:
+            yield f"{source} is a dry run: {waiting} writes wait, and `leadgauge ledger preview` shows them"
+        elif waiting and not brakes.room(connection, source, limits.per_hour, now):
+            yield f"{source}: {waiting} writes wait, {limits.per_hour:,} records were written to within the hour"
 
 
 def _buckets(process: Process, connection: Connection, goal: str) -> dict[str, int]:
@@ -146,6 +196,23 @@ def _quota(
         yield source, told
 
 
+def _rollouts(process: Process, connection: Connection, now: datetime) -> Iterator[dict[str, Any]]:
+    """Goals some of whose people have a score by an older policy, rule file or model, and until when."""
+    for scale in process.scales(connection):
+        far = rollouts.rollout(connection, scale, now)
+        if far.left:
+            yield {"goal": scale.goal, **asdict(far), "done_at": far.done_at(now), "said": rescoring.said(far, now)}
+
+
+def _saved(process: Process, connection: Connection, now: datetime) -> dict[str, dict[str, int]]:
+    """By account, what materiality saved lately: scores that moved, and writes and calls that were not made."""
+    batch = {its.name: BATCHES.get(its.kind, 1) for its in process.settings.sources}
+    return {
+        source: {"moved": its.moved, "writes": its.saved, "calls": its.calls_saved(batch.get(source, 1))}
+        for source, its in tallies.since(connection, now - LATELY).items()
+    }
+
+
 def _loads(process: Process, connection: Connection) -> list[streams.Load]:
     return list(streams.loads(connection, process.sources))
 
@@ -180,10 +247,16 @@ def _show(report: dict[str, Any], process: Process) -> None:
     for goal, buckets in report["further_goals"].items():
         shares = ", ".join(f"{name} {n}" for name, n in buckets.items())
         out.print(f"         for {goal}: {shares or 'nobody is scored yet'}", markup=False)
+    for far in report["rollouts"]:
+        whose = "" if far["goal"] == report["goal"] else f" for {far['goal']}"
+        out.print(f"         scored anew{whose} since a change was published: {far['said']}", soft_wrap=True)
     out.print()
     if report["models"] or report["training"]:
         _show_models(report, now)
         out.print()
+    for source, states in report["alerts"].items():
+        told = ", ".join(f"{states[state]} {state}" for state in sorted(states))
+        out.print(f"{source}: tasks for owners in 24 hours: {told}")
     if report["ledger"]:
         table(
             "Writes",
@@ -196,15 +269,47 @@ def _show(report: dict[str, Any], process: Process) -> None:
         )
     else:
         out.print("[bold]Writes[/]  none yet")
+    for source, its in report["saved"].items():
+        out.print(
+            f"         {source}: {its['writes']:,} writes and {its['calls']:,} calls saved in {LATELY.days} days\n"
+            "         (too little had changed)"
+        )
+    for source in dict.fromkeys(row["source"] for row in report["proof"]):
+        its = [row for row in report["proof"] if row["source"] == source]
+        verified, wanted = (sum(row[name] for row in its) for name in ("verified", "intended"))
+        left = wanted - verified
+        out.print(
+            f"         {source}: {verified:,} of {wanted:,} writes of the last 24 hours are proved"
+            + (f", {left:,} are not: `leadgauge ledger list`" if left else "")
+        )
     for row in report["refused"]:
         said = " ".join(filter(None, (row["code"], row["answer"])))
         note(f"{row['n']} {row['state']} at {row['source']}: {said}")
     out.print()
     _show_quota(report["quota"], now)
+    if report["completeness"]:
+        out.print()
+        _show_completeness(report["completeness"], now)
     for wait in report["waits"]:
         note(f"{wait} (heals by itself)")
+    for held in report["held_back"]:
+        note(held)
     for problem in report["problems"]:
         error(f"needs a person: {problem}")
+
+
+def _show_completeness(whole: list[dict[str, Any]], now: datetime) -> None:
+    looks = {"day": "whole days", "ids": "all ids", "fields": "fields"}
+    table(
+        "Second looks of the last week, and what they missed",
+        ("source", "what", "how", "days", "rows", "missed", "whole", "last"),
+        (
+            (its["source"], its["name"], looks[its["kind"]], its["days"], f"{its['rows']:,}", its["missed"] or "",
+             "100 %" if not its["missed"] else f"{min(99.99, 100 * its['share']):.2f} %", ago(its["checked_at"], now))
+            for its in whole
+        ),
+        right=[3, 4, 5, 6],
+    )  # fmt: skip
 
 
 def _show_models(report: dict[str, Any], now: datetime) -> None:

@@ -79,8 +79,13 @@ def _check(process: Process) -> Mapping[str, CrmError]:
     unwell: dict[str, CrmError] = {
         source: Misconfigured(source, what) for source, what in process.settings.unreadable_secrets().items()
     }
+    with process.engine.connect() as connection:
+        policy = process.policy(connection)
+    for wrong in process.reach.disagreements(policy):
+        error(wrong)
+        unwell.setdefault(wrong.partition(":")[0], Misconfigured(wrong.partition(":")[0], wrong))
     for source in [source for source in process.sources if source not in unwell]:
-        for problem in process.crm(source).check():
+        for problem in process.crm(source).check(policy.bucket_names):
             # Some places say their source, some are an address.
             where = problem.where if problem.where.startswith(source) else f"{source}: {problem.where}"
             (error if problem.fatal else note)(f"{where}: {problem.what}; {problem.fix}")

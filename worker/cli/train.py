@@ -10,12 +10,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated
 
+import structlog
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from worker import log
 from worker.bootstrap import Process
 from worker.cli.revisions import author
 from worker.cli.screen import Exit, emit, err, error, note, out
+from worker.observing.heartbeat import Heartbeat
 from worker.settings import ConfigurationError, load
 from worker.store import training
 from worker.store.training import Cause, Kind, Request, RequestState
@@ -69,13 +72,20 @@ def trainer(
     epoch: Annotated[int, typer.Option("--epoch", hidden=True)] = 0,
 ) -> None:
     """Run the trainer: it trains and checks models, when asked and when due. One for each goal at a time."""
-    process = Process(load())
+    settings = load()
+    log.configure(settings.log_level, as_json=settings.log_json)
+    process = Process(settings, "trainer" if request is None else "training")
     process.check_schema()
     if request is not None:
+        structlog.contextvars.bind_contextvars(run=f"training-{request}")
+        process.meter.keep()
         _perform(process, request, epoch)
+        process.close()
         return
     stop = _stopped()
-    worker = _trainer(process)
+    heart = Heartbeat(settings.home, "trainer")
+    process.meter.keep()
+    worker = _trainer(process, heart=heart)
     worker.alive()
     while not stop():
         with process.engine.begin() as connection:
@@ -86,6 +96,7 @@ def trainer(
             worker.alive()
             _sleep(_LOOK_EVERY, stop)
     worker.leave()
+    heart.stop()
     process.close()
 
 
@@ -102,11 +113,17 @@ def _perform(process: Process, request: int, epoch: int) -> None:
     perform(held, process.shop(held.goal, policy.overrides), policy)
 
 
-def _trainer(process: Process, *, quiet: bool = False) -> Trainer:
+def _trainer(process: Process, *, quiet: bool = False, heart: Heartbeat | None = None) -> Trainer:
     settings = process.settings
     owner = f"{socket.gethostname()}:{os.getpid()}"
     limits = Limits(settings.training_time, settings.training_memory * 2**20)
-    return Trainer(process.engine, owner, process.now, limits, quiet=quiet and settings.log_level != "DEBUG")
+    hidden = quiet and settings.log_level != "DEBUG"
+    beat = heart.beat if heart is not None else _nothing
+    return Trainer(process.engine, owner, process.now, limits, quiet=hidden, beat=beat)
+
+
+def _nothing() -> None:
+    """Whoever trains in a command of their own is watched by them."""
 
 
 def _follow(process: Process, request: int, *, shown: bool) -> Request:

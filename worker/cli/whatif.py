@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from sqlalchemy import Connection
 
+from worker.cli import replaying
 from worker.cli.drafting import AsJson, Desk, Goal, Name
 from worker.cli.screen import emit, note, out, table
-from worker.lifecycle import policy as policies
-from worker.lifecycle.policy import PolicyError
+from worker.lifecycle.materiality import BATCHES
+from worker.lifecycle.policy import PolicyError, change, parse
+from worker.steering import policies
 from worker.store import models, stages, tallies
 
 if TYPE_CHECKING:
     from worker.lifecycle.capacity import Outlook, Plan
-    from worker.training.whatif import Replayed
-
-NAMED = 50
-"""So many people are named on each side of a replay."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,10 +45,10 @@ def capacity(
 
     desk = Desk.open(goal)
     with desk.engine.connect() as connection:
-        policy = policies.parse(desk.current(connection).body)
+        policy = parse(policies.current(connection, desk.goal).body)
         model = bool(models.champions(connection, desk.goal)[1])
     given = [f"capacity.{key}={value}" for key, value in (("reps", reps), ("leads_a_week", each)) if value is not None]
-    policy = policies.change(policy, *given)
+    policy = change(policy, *given)
     if not policy.capacity.reps:
         raise PolicyError("how many reps are there? Say --reps 12, or set capacity.reps in the policy")
     _, aim = desk.process.settings.goal_named(desk.goal)
@@ -64,7 +61,8 @@ def capacity(
         enter = plan.chosen.threshold
         leave = max(0, enter - (policy.mql.enter - policy.mql.leave))
         with desk.engine.begin() as connection:
-            desk.edit(connection, name, [f"mql.enter={enter}", f"mql.leave={leave}", *given], rebase=False)
+            wanted = [f"mql.enter={enter}", f"mql.leave={leave}", *given]
+            policies.edit(connection, desk.goal, name, wanted, desk.author, desk.now())
         note(f"draft {name} has this threshold: `leadgauge policy replay --name {name}`")
 
 
@@ -106,80 +104,18 @@ def _percent(share: float | None) -> str:
 
 
 def replay(
-    days: Annotated[int, typer.Option("--days", min=1, max=730, help="How far back.")] = 90,
+    days: replaying.Days = 90,
     name: Name = "draft",
     as_json: AsJson = False,
     goal: Goal = None,
 ) -> None:
     """What a draft would have done in the last days, beside the policy in force: who becomes and who ceases to be
     marketing qualified, and the writes to the CRM."""
-    from worker.training import whatif
-
     desk = Desk.open(goal)
     with desk.engine.connect() as connection:
-        current = policies.parse(desk.current(connection).body)
-        draft = policies.parse(desk.draft(connection, name).body)
-        kinds = {source.name: source.kind for source in desk.process.settings.sources}
-        found = whatif.replay(desk.process.arrow, desk.goal, current, draft, desk.now(), days, kinds)
-        sides = (found.difference.becoming, found.difference.ceasing)
-        people = [_named(connection, side[:NAMED]) for side in sides]
-    unseen = [
-        part
-        for part in ("sales", "recycling", "human", "scale", "hybrid", "guard")
-        if _part(current, part) != _part(draft, part)
-    ]
-    if as_json:
-        emit({**asdict(found), "becoming": people[0], "ceasing": people[1], "not_replayed": unseen})
-        return
-    _show_replay(found, days, name, people)
-    if unseen:
-        note(f"not replayed, for it changes what the record is made of: {', '.join(unseen)}")
-
-
-def _part(policy: policies.Policy, name: str) -> Any:
-    return getattr(policy, name)
-
-
-def _named(connection: Connection, people: Sequence[int]) -> list[dict[str, str | None]]:
-    from worker.store import journeys
-
-    known = journeys.named(connection, people)
-    return [{"name": known[p].name, "record": known[p].record} for p in people if p in known]
-
-
-def _show_replay(found: Replayed, days: int, name: str, people: Sequence[Sequence[dict[str, str | None]]]) -> None:
-    difference = found.difference
-    out.print(f"The last {days} days of {found.people:,} people, by their recorded scores")
-    rows: list[tuple[object, ...]] = [
-        (f"became MQL in {days} days", *difference.entered),
-        ("are MQL at the end", *difference.now),
-    ]
-    for source, (current, draft) in found.loads.items():
-        rows.append((f"writes to {source}", current.writes, draft.writes))
-        rows.append((f"API calls for them, {source}", current.calls, draft.calls))
-        rows.append((f"writes at once on publishing, {source}", "", draft.at_once))
-    table("", ("", "in force", name), rows, right=[1, 2])
-    for title, side, numbers in (
-        ("Would become MQL", people[0], difference.becoming),
-        ("Would not", people[1], difference.ceasing),
-    ):
-        out.print(f"{title}: {len(numbers):,}")
-        for person in side:
-            out.print(f"  {person['name'] or '(no name)'}  {person['record']}", markup=False)
-        if len(numbers) > len(side):
-            out.print(f"  and {len(numbers) - len(side):,} more")
-    for attribute, groups in found.groups.items():
-        if groups:
-            _show_groups(attribute, groups.items())
-
-
-def _show_groups(attribute: str, groups: Iterable[tuple[str, tuple[int, int]]]) -> None:
-    table(
-        f"By {attribute.replace('_', ' ')}",
-        (attribute, "become", "cease"),
-        [(value, *counts) for value, counts in list(groups)[:20]],
-        right=[1, 2],
-    )
+        draft = parse(policies.draft(connection, desk.goal, name).body)
+    sides = desk.process.drafted(desk.goal, policy=draft)
+    replaying.show(desk, sides, days, name, as_json=as_json)
 
 
 def effect(
@@ -193,9 +129,9 @@ def effect(
 
     desk = Desk.open(goal)
     since = desk.now() - timedelta(days=days)
-    batches = {its.name: whatif.BATCHES.get(its.kind, 1) for its in desk.process.settings.sources}
+    batches = {its.name: BATCHES.get(its.kind, 1) for its in desk.process.settings.sources}
     with desk.engine.connect() as connection:
-        policy = policies.parse(desk.current(connection).body)
+        policy = parse(policies.current(connection, desk.goal).body)
         writes = tallies.since(connection, since)
         given = stages.given_back(connection, desk.goal, since)
     _, aim = desk.process.settings.goal_named(desk.goal)

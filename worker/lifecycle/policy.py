@@ -113,7 +113,18 @@ class Policy(Part):
     @property
     def required(self) -> frozenset[str]:
         """The attributes that anybody's gate asks for."""
-        return frozenset(name for its in (self, *self._by_segment.values()) for name in its.mql.required)
+        return frozenset(name for its in self.segmented for name in its.mql.required)
+
+    @property
+    def segmented(self) -> Sequence[Policy]:
+        """What holds for whoever has no segment of their own, and for each segment."""
+        return (self, *self._by_segment.values())
+
+    @property
+    def bucket_names(self) -> Sequence[str]:
+        """What a bucket's field in a CRM may come to hold."""
+        names = [bucket.name for its in self.segmented for bucket in its.buckets]
+        return [*dict.fromkeys(names), UNSCORED]
 
     @cached_property
     def _by_segment(self) -> Mapping[str, Policy]:

@@ -1,45 +1,61 @@
-"""What a policy would have done: the machine of stages and the materiality of writes over the scores of the last days.
+"""What a policy would have done: the machine of stages over the scores of the last days and all that happened in them.
 
-Scores are taken as they were recorded. So is what sales did: whoever it accepted, confirmed, won, lost or gave back was
-moved then, whatever the policy. Evidence for gates (required fields, BANT) is that of today. A score that rose is taken
-for a sign of life. Silence is taken from the record, so a draft's words of sales and days of silence are not replayed.
+Everybody begins where they stood. From then on every stage is decided anew: by the scores, by what sales said and did,
+by what people set in the CRM, by silence, and by time, as they came to be known. Whom scores alone decide is decided in
+columns; whoever sales, gates or silence concern is walked from instant to instant through `decide` itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.lifecycle.evidence import Evidence, Hold
+from worker.lifecycle.evidence import Evidence
+from worker.lifecycle.happenings import Happening, Happenings, Told, What, telling
+from worker.lifecycle.lockstep import STAGES, Steps, steps
 from worker.lifecycle.machine import Stage
-from worker.lifecycle.paths import NONE, Flags, Ints, Paths, above, instant
+from worker.lifecycle.paths import NONE, Flags, Ints, Paths, instant, micros
 from worker.lifecycle.policy import Policy
 from worker.lifecycle.stage import Position, decide, next_due
 
-STAGES = tuple(Stage)
-_HELD = frozenset({Stage.ACCEPTED, Stage.SQL, Stage.OPPORTUNITY, Stage.CUSTOMER, Stage.DISQUALIFIED})
-"""Stages that are sales' to leave; in all others the replayed policy decides."""
-_SALES = np.array([stage in _HELD or stage is Stage.RECYCLED for stage in STAGES])
-_MQL, _RECYCLED = STAGES.index(Stage.MQL), STAGES.index(Stage.RECYCLED)
+__all__ = ["STAGES", "Difference", "Recorded", "Run", "compare", "last_rows", "run", "walkers"]
+
+MARKETING = (Stage.NEW, Stage.NURTURING, Stage.MQL)
+"""Stages in which scores decide as long as sales says nothing."""
+_MARKETING = np.array([stage in MARKETING for stage in STAGES])
+_SALES = frozenset({Stage.ACCEPTED, Stage.SQL, Stage.OPPORTUNITY, Stage.CUSTOMER, Stage.DISQUALIFIED})
+_CODES = {stage: number for number, stage in enumerate(STAGES)}
+_MQL = _CODES[Stage.MQL]
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """The scores from `since` on, each person's first row being where they stood then if it lies before.
 
-    `stage`: for each row of `paths` the recorded one, a number into `STAGES`. `evidence`: by person, what gates need;
-    who is not in it has none. `segment`: by person, where the policy has segments.
+    `stage`: by row of `paths`, a number into `STAGES`; what counts is that of a first row before the time.
+    `positions`: who then stood where with something to remember (whoever is not in it has nothing to). `happenings`:
+    by person, from the beginning on; a person's own acts are needed only where something else happened, or silence can
+    matter. `segment`: by person, where the policy has segments.
     """
 
     paths: Paths
     stage: Ints
     since: int
     until: int
-    evidence: Mapping[int, Evidence] = field(default_factory=dict)
+    happenings: Happenings = field(default_factory=dict)
+    positions: Mapping[int, Position] = field(default_factory=dict)
     segment: Mapping[int, str] = field(default_factory=dict)
+    customers_are_leads: bool = False
+
+    @property
+    def carried(self) -> Flags:
+        """Rows that tell where somebody stood before the time."""
+        return self.paths.first & (self.paths.at < self.since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,145 +71,155 @@ class Run:
 
 def run(recorded: Recorded, policy: Policy) -> Run:
     """Decide everybody's stage anew."""
-    policies, paths = _by_segment(policy, recorded), recorded.paths
-    enter, leave = _lines(recorded, policies)
-    code, walked = _plain(recorded, policies, enter, leave)
-    starts = np.flatnonzero(paths.first)[walked]
+    paths = recorded.paths
+    starts = np.flatnonzero(paths.first)
+    ends = np.append(starts[1:], len(paths))
+    changes = []
+    for its, mine in _shares(recorded, policy):
+        told, walked = _split(recorded, its, mine)
+        plain = ~walked[told.place]
+        changes.append((paths.person[starts[mine]][told.place[plain]], told.at[plain], told.stage[plain]))
+        changes.append(_walks(recorded, its, starts[mine][walked], ends[mine][walked]))
+    person, at, stage = (np.concatenate([change[n] for change in changes]) for n in range(3))
+    return _applied(recorded, (person, at, stage))
+
+
+def walkers(recorded: Recorded, policy: Policy) -> Ints:
+    """Who is walked, ascending: theirs are the own acts that a replay needs."""
+    people = recorded.paths.person[recorded.paths.first]
+    found = [people[mine][_split(recorded, its, mine)[1]] for its, mine in _shares(recorded, policy)]
+    return np.sort(np.concatenate(found))
+
+
+def _shares(recorded: Recorded, policy: Policy) -> Iterator[tuple[Policy, Ints]]:
+    """The policies of segments, each with its people (numbers into all of them)."""
+    people = recorded.paths.person[recorded.paths.first]
+    if not policy.segments.of:
+        yield policy, np.arange(len(people))
+        return
+    names = {name: number for number, name in enumerate(policy.segments.of, 1)}
+    code = np.array([names.get(recorded.segment.get(person, ""), 0) for person in people.tolist()], np.int64)
+    for name, number in {"": 0, **names}.items():
+        yield (policy.of(name) if name else policy), np.flatnonzero(code == number)
+
+
+def _split(recorded: Recorded, policy: Policy, mine: Ints) -> tuple[Steps, Flags]:
+    """Everybody as scores and time alone decide; and who must be walked instead: whoever begins where sales put them,
+    whom sales or a person moved, who comes to the line where there are gates, and who stays there so long that silence
+    may matter."""
+    paths, all_starts = recorded.paths, np.flatnonzero(recorded.paths.first)
+    rows = np.repeat(np.isin(np.arange(len(all_starts)), mine), np.diff(np.append(all_starts, len(paths))))
+    own = paths if len(mine) == len(all_starts) else paths.only(rows)
+    starts = all_starts[mine]
+    stood, carried = recorded.stage[starts], recorded.carried[starts]
+    told = steps(own, recorded.since, recorded.until, stood, recorded.positions, policy)
+    moved = [person for person, its in recorded.happenings.items() if telling(its, policy)]
+    away = [person for person, its in recorded.positions.items() if its.stage not in MARKETING]
+    walked = np.isin(paths.person[starts], np.array([*moved, *away], np.int64)) | told.silent
+    walked |= carried & ~_MARKETING[stood]
+    if policy.mql.required or policy.mql.bant:
+        walked |= told.reached
+    return told, walked
+
+
+def _walks(recorded: Recorded, policy: Policy, starts: Ints, ends: Ints) -> tuple[Ints, Ints, Ints]:
+    """The changes of stage of those who are walked, person by person."""
+    paths, mql = recorded.paths, policy.mql
+    side = (paths.score >= mql.enter).astype(np.int8) + (paths.score >= mql.leave) + (paths.score != NONE)
+    telling_ = np.flatnonzero(paths.first | np.concatenate(([True], side[1:] != side[:-1]))[: len(side)])
+    lows, highs = np.searchsorted(telling_, starts), np.searchsorted(telling_, ends)
     people: list[int] = []
     instants: list[int] = []
     stages: list[int] = []
-    for start, own in zip(starts.tolist(), _rows(recorded, walked, enter, leave), strict=True):
-        person = int(paths.person[start])
-        its = policies.get(recorded.segment.get(person, ""), policies[""])
-        for at, stage in _walk(recorded, person, own, its):
+    for low, high in zip(lows.tolist(), highs.tolist(), strict=True):
+        rows = telling_[low:high]
+        person = int(paths.person[rows[0]])
+        for at, stage in _Walk(recorded, person, policy).through(rows):
             people.append(person)
             instants.append(at)
-            stages.append(STAGES.index(stage))
-    changes = (np.array(people, np.int64), np.array(instants, np.int64), np.array(stages, np.int64))
-    return _applied(recorded, code, changes)
+            stages.append(_CODES[stage])
+    return np.array(people, np.int64), np.array(instants, np.int64), np.array(stages, np.int64)
 
 
-def _by_segment(policy: Policy, recorded: Recorded) -> dict[str, Policy]:
-    """Without silence: when somebody was recycled is in the record."""
-    kept = {"": policy} | {name: policy.of(name) for name in policy.segments.of}
-    silent = {name: its.recycling.model_copy(update={"silence_days": 0.0}) for name, its in kept.items()}
-    return {name: its.model_copy(update={"recycling": silent[name]}) for name, its in kept.items()}
+class _Walk:
+    """One person's days, decision by decision."""
+
+    def __init__(self, recorded: Recorded, person: int, policy: Policy) -> None:
+        self._recorded, self._policy, self._person = recorded, policy, person
+        self._told = Told(recorded.customers_are_leads)
+        self._evidence: Evidence | None = None
+        self._position: Position | None = None
+        self._score: int | None = None
+        self._due: int | None = None
+        self._moves: list[tuple[int, Stage]] = []
+
+    def through(self, rows: Ints) -> Sequence[tuple[int, Stage]]:
+        """The changes of stage, the first being where the person stands at the beginning, or with the first score."""
+        recorded, paths = self._recorded, self._recorded.paths
+        its = recorded.happenings.get(self._person, ())
+        begins = max(int(paths.at[rows[0]]), recorded.since)
+        before = [each for each in its if each.at <= begins]
+        for each in before:
+            self._told.hear(each)
+        if paths.at[rows[0]] < recorded.since:
+            self._position = self._began(int(rows[0]))
+        scores = [(max(int(paths.at[row]), begins), int(paths.score[row])) for row in rows.tolist()]
+        self._score = None if scores[0][1] == NONE else scores[0][1]
+        self._decide(begins, told=True)
+        news: list[tuple[int, int | Happening]] = [*scores[1:], *((each.at, each) for each in its[len(before) :])]
+        news.sort(key=itemgetter(0))
+        for at, together in groupby(news, key=itemgetter(0)):
+            while self._due is not None and self._due < at:  # what time alone does until then
+                self._decide(self._due)
+            calls = [self._learn(new) for _, new in together]  # all of them, whatever the first says
+            if any(calls):
+                self._decide(at)
+        while self._due is not None and self._due <= recorded.until:
+            self._decide(self._due)
+        return self._moves
+
+    def _learn(self, new: int | Happening) -> bool:
+        """Whether it calls for a decision. An act only puts silence off, which is found out when silence is due; and no
+        score takes a lead from sales."""
+        if not isinstance(new, Happening):
+            self._score = None if new == NONE else new
+            held = self._position is not None and self._position.stage in _SALES
+            return not held or self._policy.mql.dwell_days > 0  # how long a score has held is remembered meanwhile
+        self._told.hear(new)
+        self._evidence = None
+        return new.what is not What.ACT or (self._position is not None and self._position.stage is Stage.RECYCLED)
+
+    def _began(self, row: int) -> Position:
+        """Where the person stood, and with what to remember."""
+        held = self._recorded.positions.get(self._person)
+        if held is not None:
+            return held
+        return Position(STAGES[self._recorded.stage[row]], instant(int(self._recorded.paths.at[row])))
+
+    def _decide(self, at: int, *, told: bool = False) -> None:
+        now, was = instant(at), self._position
+        known = self._evidence = self._evidence or self._told.evidence(self._policy)
+        self._position = after = decide(was, self._score, known, self._policy, now)
+        due = next_due(after, known, self._policy, now)
+        self._due = None if due is None else max(at + 1, micros(due))
+        if told or was is None or after.stage is not was.stage:
+            self._moves.append((at, after.stage))
 
 
-def _lines(recorded: Recorded, policies: Mapping[str, Policy]) -> tuple[Ints, Ints]:
-    """For each row the lines that hold for its person."""
-    count = len(recorded.paths)
-    enter, leave = (np.full(count, getattr(policies[""].mql, name), np.int64) for name in ("enter", "leave"))
-    if len(policies) > 1:
-        person = recorded.paths.person
-        for name, its in policies.items():
-            members = np.array([p for p, own in recorded.segment.items() if own == name and name], np.int64)
-            mine = np.isin(person, members)
-            enter[mine], leave[mine] = its.mql.enter, its.mql.leave
-    return enter, leave
-
-
-def _plain(recorded: Recorded, policies: Mapping[str, Policy], enter: Ints, leave: Ints) -> tuple[Ints, Flags]:
-    """Each row's stage where scores alone decide; and, by person, who must be walked instead: whom sales moved, who
-    comes to the line where there are gates or a dwell, and who comes to it twice, so that a cooldown may matter."""
-    paths = recorded.paths
-    first = paths.first
-    carried = first & (paths.at < recorded.since) & (recorded.stage == _MQL)
-    up = above(paths, enter, leave, carried)
-    code = np.where(paths.score == NONE, STAGES.index(Stage.NEW), STAGES.index(Stage.NURTURING))
-    code[up] = _MQL
-    gated = any(its.mql.required or its.mql.bant or its.mql.dwell_days for its in policies.values())
-    came = up & (first | ~np.concatenate(([False], up[:-1]))[: len(up)])
-    starts = np.flatnonzero(first)
-    if not len(starts):
-        return code, np.zeros(0, np.bool_)
-    times = np.add.reduceat(came.astype(np.int64), starts)
-    return code, np.logical_or.reduceat(_SALES[recorded.stage], starts) | (times > (0 if gated else 1))
-
-
-def _rows(recorded: Recorded, walked: Flags, enter: Ints, leave: Ints) -> Iterator[Ints]:
-    """For each person who is walked the rows at which something can happen: the score's side of the lines changes, or
-    it rises while the person may come back, or sales moved."""
-    paths, stage = recorded.paths, recorded.stage
-    side = (paths.score >= enter).astype(np.int8) + (paths.score >= leave)
-    first = paths.first
-    changed = np.concatenate(([True], (side[1:] != side[:-1]) | (stage[1:] != stage[:-1])))[: len(side)]
-    rose = np.concatenate(([False], paths.score[1:] > paths.score[:-1]))[: len(side)]
-    rose &= np.isin(paths.person, np.unique(paths.person[stage == _RECYCLED]))
-    telling = np.flatnonzero(first | changed | rose)
-    starts = np.flatnonzero(first)
-    ends = np.append(starts[1:], len(side))
-    lows, highs = np.searchsorted(telling, starts[walked]), np.searchsorted(telling, ends[walked])
-    for low, high in zip(lows.tolist(), highs.tolist(), strict=True):
-        yield telling[low:high]
-
-
-def _walk(recorded: Recorded, person: int, rows: Ints, policy: Policy) -> Iterator[tuple[int, Stage]]:
-    """A person's changes of stage, the first being where they stand at the beginning."""
-    paths = recorded.paths
-    evidence = recorded.evidence.get(person, Evidence())
-    position: Position | None = None
-    before, due, score = NONE, None, None
-    for row in rows.tolist():
-        at = max(int(paths.at[row]), recorded.since)
-        while position is not None and due is not None and due < at:
-            position, due, was = *_decided(position, score, evidence, policy, due), position.stage
-            if position.stage is not was:
-                yield _micros(position), position.stage
-        points, stage, now = int(paths.score[row]), STAGES[recorded.stage[row]], instant(at)
-        if position is None and paths.at[row] < recorded.since:
-            position = Position(stage, instant(int(paths.at[row])), reached_at=instant(int(paths.at[row])))
-        if points > before and position is not None and position.stage is Stage.RECYCLED:
-            evidence = replace(evidence, active_at=now)
-        moved = row == rows[0] or recorded.stage[row] != recorded.stage[row - 1]
-        if stage in _HELD or (moved and stage is Stage.RECYCLED):
-            evidence = replace(evidence, hold=evidence.hold or Hold(stage, now))
-            evidence = replace(evidence, hold=Hold(stage, now)) if moved else evidence
-        elif evidence.hold is not None:
-            evidence = replace(evidence, hold=None)
-            if position is not None and position.stage in _HELD:  # sales let go of it
-                position = replace(position, stage=Stage.NURTURING, since=now)
-        stood, score, before = position, None if points == NONE else points, points
-        position, due = _decided(position, score, evidence, policy, at)
-        if stood is None or position.stage is not stood.stage or row == rows[0]:
-            yield at, position.stage
-    while position is not None and due is not None and due <= recorded.until:
-        position, due, was = *_decided(position, score, evidence, policy, due), position.stage
-        if position.stage is not was:
-            yield _micros(position), position.stage
-
-
-def _decided(
-    position: Position | None, score: int | None, evidence: Evidence, policy: Policy, at: int
-) -> tuple[Position, int | None]:
-    now = instant(at)
-    after = decide(position, score, evidence, policy, now)
-    if after.stage is Stage.MQL or after.reached_at is None or evidence.hold is not None:
-        return after, None  # time alone changes nothing: silence is not replayed
-    due = next_due(after, evidence, policy, now)
-    return after, None if due is None else at + round((due - now).total_seconds() * 1e6)
-
-
-def _micros(position: Position) -> int:
-    return round(position.since.timestamp() * 1e6)
-
-
-def _applied(recorded: Recorded, code: Ints, changes: tuple[Ints, Ints, Ints]) -> Run:
-    """The changes of stage of those who were walked put among the rows of the scores; `code` holds for the others."""
+def _applied(recorded: Recorded, changes: tuple[Ints, Ints, Ints]) -> Run:
+    """The changes of stage put among the rows of the scores."""
     paths, (who, when, stage) = recorded.paths, changes
-    began = np.flatnonzero(paths.first)
-    known = np.isin(paths.person, np.unique(who))
     person = np.concatenate((paths.person, who))
     at = np.concatenate((np.maximum(paths.at, recorded.since), when))
     score = np.concatenate((paths.score, np.full(len(who), NONE - 1)))
-    mark = np.concatenate((np.where(known, -1, code), stage))
+    mark = np.concatenate((np.full(len(paths), -1), stage))
     order = np.lexsort((np.arange(len(at)), at, person))
     person, at, score, mark = person[order], at[order], score[order], mark[order]
     last = np.concatenate(((person[1:] != person[:-1]) | (at[1:] != at[:-1]), [True]))[: len(at)]
     score, mark = _filled(score, score > NONE - 1), _filled(mark, mark >= 0)
     path = Paths(person[last], at[last], score[last])
     mark = mark[last]
-    entered = _entered(path, mark, began, recorded)
+    entered = _entered(path, mark, recorded)
     ends = np.concatenate((path.person[1:] != path.person[:-1], [True]))[: len(mark)]
     return Run(entered, path.person[ends & (mark == _MQL)], path, mark)
 
@@ -204,14 +230,12 @@ def _filled(values: Ints, told: Flags) -> Ints:
     return values[rows]
 
 
-def _entered(path: Paths, mark: Ints, began: Ints, recorded: Recorded) -> tuple[Ints, Ints]:
+def _entered(path: Paths, mark: Ints, recorded: Recorded) -> tuple[Ints, Ints]:
     qualified = mark == _MQL
     before = np.concatenate(([False], qualified[:-1]))[: len(mark)] & ~path.first
     started = np.zeros(len(mark), np.bool_)
-    carried = recorded.paths.person[began][
-        (recorded.paths.at[began] < recorded.since) & (recorded.stage[began] == _MQL)
-    ]
-    started[path.first] = np.isin(path.person[path.first], carried)
+    were = recorded.paths.person[recorded.carried & (recorded.stage == _MQL)]
+    started[path.first] = np.isin(path.person[path.first], were)
     new = qualified & ~before & ~started
     return path.person[new], path.at[new]
 
@@ -219,19 +243,28 @@ def _entered(path: Paths, mark: Ints, began: Ints, recorded: Recorded) -> tuple[
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Who would be qualified otherwise. `becoming` and `ceasing`: who became marketing qualified within the days under
-    one policy alone; `now`: how many are at the end, under each."""
+    one policy alone; `now`: how many are at the end, under each; `stages`: by stage, how many stand there at the end.
+    """
 
     entered: tuple[int, int]
     becoming: Sequence[int]
     ceasing: Sequence[int]
     now: tuple[int, int]
+    stages: Mapping[str, tuple[int, int]]
 
 
 def compare(current: Run, draft: Run) -> Difference:
     one, other = np.unique(current.entered[0]), np.unique(draft.entered[0])
+    ends = [np.bincount(run.stage[last_rows(run.path)], minlength=len(STAGES)).tolist() for run in (current, draft)]
     return Difference(
         (len(current.entered[0]), len(draft.entered[0])),
         np.setdiff1d(other, one).tolist(),
         np.setdiff1d(one, other).tolist(),
         (len(current.qualified), len(draft.qualified)),
+        {stage.value: (was, now) for stage, was, now in zip(STAGES, *ends, strict=True) if was or now},
     )
+
+
+def last_rows(path: Paths) -> Ints:
+    """Each person's last row."""
+    return np.append(np.flatnonzero(path.first)[1:], len(path))[: len(path)] - 1

@@ -1,4 +1,4 @@
-"""How many writes a policy would have caused: buckets, stages and points over a replayed path, record by record."""
+"""How many writes a policy would have caused: what records show over a replayed path, and when that is written."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from worker.lifecycle.guard import withheld
+from worker.lifecycle.machine import Stage
 from worker.lifecycle.paths import DAY, NONE, Flags, Ints
 from worker.lifecycle.policy import Policy
-from worker.lifecycle.replay import Recorded, Run
+from worker.lifecycle.replay import STAGES, Recorded, Run, last_rows
 
 _HOUR = DAY // 24
+_MQL, _NURTURING = STAGES.index(Stage.MQL), STAGES.index(Stage.NURTURING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,31 +36,58 @@ class Load:
     at_once: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What records show at each row of a run's path: the score, the bucket (a number into the policy's, one more for
+    none) and the stage; of those whose score is kept from view neither a score nor what follows from one alone."""
+
+    score: Ints
+    bucket: Ints
+    stage: Ints
+
+
+def shown(run: Run, policy: Policy) -> Shown:
+    score, bucket, stage = run.path.score, buckets(run, policy), run.stage
+    if policy.guard.share:
+        people = np.unique(run.path.person)
+        drawn = people[[withheld(person, policy.guard) for person in people.tolist()]]
+        hidden = np.isin(run.path.person, drawn)
+        score = np.where(hidden, NONE, score)
+        bucket = np.where(hidden, len(policy.buckets), bucket)
+        stage = np.where(hidden & (stage == _MQL), _NURTURING, stage)
+    return Shown(score, bucket, stage)
+
+
 def due(recorded: Recorded, run: Run, policy: Policy) -> tuple[Ints, Ints]:
     """Whose score is written, and when: one entry each time. Of the rows before the time nothing is written."""
-    bucket = buckets(run, policy)
-    path, starts = run.path, np.flatnonzero(run.path.first)
+    its, path = shown(run, policy), run.path
+    starts = np.flatnonzero(path.first)
     lengths = np.diff(np.append(starts, len(path)))
     order = np.argsort(-lengths, kind="stable")
     starts, lengths = starts[order], lengths[order]
-    carried = recorded.paths.first & (recorded.paths.at < recorded.since)
-    born = ~np.isin(path.person[starts], recorded.paths.person[carried])
+    born = ~np.isin(path.person[starts], recorded.paths.person[recorded.carried])
     held = starts.copy()  # the row that each person's records hold
     written: list[Ints] = [starts[born]]
     oldest, points = policy.materiality.max_age_days * DAY, policy.materiality.points
     for step in range(1, int(lengths.max(initial=0))):
         row = starts[: np.searchsorted(-lengths, -step, side="left")] + step
         was = held[: len(row)]
-        differs = (path.score[row] != path.score[was]) | (run.stage[row] != run.stage[was])
-        one = (run.stage[row] != run.stage[was]) | (bucket[row] != bucket[was])
-        none = (path.score[row] == NONE) != (path.score[was] == NONE)
-        far = np.abs(path.score[row] - path.score[was]) >= max(points, 1)
         old = path.at[row] - path.at[was] >= oldest
-        material: Flags = differs & (one | none | far | old)
+        differs = (its.score[row] != its.score[was]) | (its.stage[row] != its.stage[was])
+        material = _material(its, row, its, was, points) | (differs & old)
         written.append(row[material])
         held[: len(row)][material] = row[material]
     rows = np.sort(np.concatenate(written))
     return path.person[rows], path.at[rows]
+
+
+def _material(one: Shown, row: Ints, other: Shown, was: Ints, points: int) -> Flags:
+    """Whether rows differ by so much that it is written whatever the age."""
+    none = (one.score[row] == NONE) != (other.score[was] == NONE)
+    far = np.abs(one.score[row] - other.score[was]) >= max(points, 1)
+    decisive = (one.stage[row] != other.stage[was]) | (one.bucket[row] != other.bucket[was])
+    material: Flags = none | far | decisive
+    return material
 
 
 def buckets(run: Run, policy: Policy) -> Ints:
@@ -96,12 +126,16 @@ def _load(person: Ints, at: Ints, account: Account) -> Load:
 
 
 def at_once(current: Run, one: Policy, draft: Run, other: Policy, accounts: Mapping[str, Account]) -> Mapping[str, int]:
-    """On publishing: records whose stage or bucket would be another at the end of the days."""
-    ends = [np.append(np.flatnonzero(run.path.first)[1:], len(run.path)) - 1 for run in (current, draft)]
+    """On publishing: records that would show something materially different at the end of the days, for the same people
+    under both."""
+    ends = [last_rows(run.path) for run in (current, draft)]
+    seen = [shown(current, one), shown(draft, other)]
     names = [
-        np.array([*(bucket.name for bucket in policy.buckets), ""])[buckets(run, policy)[end]]
-        for run, policy, end in ((current, one, ends[0]), (draft, other, ends[1]))
+        np.array([*(bucket.name for bucket in policy.buckets), ""])[its.bucket[end]]
+        for its, policy, end in zip(seen, (one, other), ends, strict=True)
     ]
-    differs = (names[0] != names[1]) | (current.stage[ends[0]] != draft.stage[ends[1]])
-    moved = current.path.person[ends[0]][differs]
+    last = [Shown(its.score[end], number, its.stage[end]) for its, end, number in zip(
+        seen, ends, np.split(np.unique(np.concatenate(names), return_inverse=True)[1], 2), strict=True)]  # fmt: skip
+    rows = np.arange(len(ends[0]))
+    moved = current.path.person[ends[0]][_material(last[1], rows, last[0], rows, other.materiality.points)]
     return {name: int(account.records[np.isin(account.people, moved)].sum()) for name, account in accounts.items()}

@@ -11,7 +11,7 @@ from worker.lifecycle.evidence import Evidence, Standing
 from worker.lifecycle.machine import QUALIFIED, Event, Stage, step
 from worker.lifecycle.policy import Policy
 
-__all__ = ["GAVE_BACK", "Obstacle", "Position", "Stage", "Standing", "decide", "next_due", "obstacles"]
+__all__ = ["GAVE_BACK", "Obstacle", "Position", "Stage", "Standing", "ahead", "decide", "next_due", "obstacles"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,36 @@ def obstacles(position: Position, evidence: Evidence, policy: Policy, now: datet
         yield Obstacle("bant", f"{evidence.bant} of 4 of BANT are known, {mql.bant} must be")
     if position.stage is Stage.RECYCLED and (evidence.active_at is None or evidence.active_at <= position.since):
         yield Obstacle("quiet", "did nothing since it was recycled")
+
+
+def ahead(
+    position: Position, score: int | None, evidence: Evidence, policy: Policy, now: datetime
+) -> Iterator[Obstacle]:
+    """What holds a person from the next stage, for a person to read; the first thing that must happen first."""
+    if evidence.hold is not None and not _released(evidence, policy, now):
+        until = evidence.hold.at + timedelta(days=policy.human.release_days) if policy.human.release_days else None
+        yield Obstacle("held", f"set to {evidence.hold.stage.value} by a person, until they clear the field", until)
+        return
+    match position.stage:
+        case Stage.NEW | Stage.NURTURING | Stage.RECYCLED:
+            if score is None:
+                yield Obstacle("score", "there is no score")
+            elif score < policy.mql.enter:
+                yield Obstacle("score", f"the score is {score}, and must reach {policy.mql.enter}")
+            yield from obstacles(position, evidence, policy, now)
+        case Stage.MQL | Stage.ACCEPTED:
+            said = max(filter(None, (evidence.confirmed_at, evidence.meeting_at)), default=None)
+            if said is None or (position.spent_at is not None and said <= position.spent_at):
+                meeting = ", or hold a meeting" if policy.sales.meeting else ""
+                yield Obstacle("confirmed", f"sales must confirm it by a status under sales.confirmed{meeting}")
+            if evidence.bant < policy.sales.bant:
+                yield Obstacle("bant", f"{evidence.bant} of 4 of BANT are known, {policy.sales.bant} must be")
+        case Stage.SQL:
+            yield Obstacle("deal", "a deal must be opened")
+        case Stage.OPPORTUNITY:
+            yield Obstacle("deal", "the deal must be won")
+        case Stage.CUSTOMER | Stage.DISQUALIFIED:
+            yield Obstacle("lasts", f"is kept as long as the CRM says {position.stage.value}")
 
 
 def next_due(position: Position, evidence: Evidence, policy: Policy, now: datetime) -> datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -64,7 +65,8 @@ class Sales(Part):
     """What sales says in the CRM, in the words of its own fields (a lead's status, a lifecycle stage; any case).
 
     `accepted`: a rep works the lead. `confirmed`: it is sales qualified; a `meeting` held says so too, if wanted, and
-    `bant` of the four must be known. `rejected`: the lead goes back; what the attribute `reason` holds is the feedback.
+    `bant` of the four must be known. `deals`: an open deal makes an opportunity of the people on it (`contacts`), or of
+    all people of its account. `rejected`: the lead goes back; what the attribute `reason` holds is the feedback.
     """
 
     accepted: tuple[Word, ...] = (
@@ -73,6 +75,7 @@ class Sales(Part):
     confirmed: tuple[Word, ...] = ("Qualified", "SQL", "OPEN_DEAL", "salesqualifiedlead")
     rejected: tuple[Word, ...] = ("Rejected", "Recycled", "BAD_TIMING")
     meeting: bool = True
+    deals: Literal["contacts", "account"] = "contacts"
     bant: Of4 = 0
     reason: Attribute | None = None
 
@@ -87,11 +90,15 @@ class Sales(Part):
 
     def meaning(self, word: str) -> str | None:
         """`accepted`, `confirmed` or `rejected`; None for a word that says none of it."""
-        folded = word.casefold().strip()
-        for meaning in ("accepted", "confirmed", "rejected"):
-            if folded in (listed.casefold() for listed in getattr(self, meaning)):
-                return meaning
-        return None
+        return self._meanings.get(word.casefold().strip())
+
+    @cached_property
+    def _meanings(self) -> Mapping[str, str]:
+        return {
+            listed.casefold(): meaning
+            for meaning in ("accepted", "confirmed", "rejected")
+            for listed in getattr(self, meaning)
+        }
 
 
 class Recycling(Part):

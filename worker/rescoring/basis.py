@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import adbc_driver_postgresql.dbapi as adbc
@@ -19,12 +19,13 @@ from worker.scoring.rates import Rates
 from worker.scoring.reasons import Speech
 from worker.scoring.rules import Ruleset
 from worker.scoring.scale import ChanceScale, PointScale
-from worker.scoring.score import score_model, score_rules
+from worker.scoring.score import Scores, score_model, score_rules
 from worker.scoring.verdict import Cuts, Verdict, verdicts
 from worker.scoring.wording import Wording, shipped
 from worker.store.facts import Wanted
 from worker.store.facts import read as facts_of
 from worker.store.people import Scale
+from worker.store.shadow import Said
 from worker.training.goal import Customers, Goal
 from worker.training.snapshots import eligible, value_at
 
@@ -44,13 +45,15 @@ NOT_ELIGIBLE = "not_eligible"
 @dataclass(frozen=True, slots=True)
 class Trained:
     """A model by the number that it is registered under, and whose it is. `conversions`: of how many people who
-    converted it was learnt, None where its manifest does not say. `rates`: how often people alike did."""
+    converted it was learnt, None where its manifest does not say. `rates`: how often people alike did. `brings`: the
+    scale that comes with it when it is promoted, where that is not the policy's."""
 
     number: int
     model: Model
     segment: str = EVERYBODY
     conversions: int | None = None
     rates: Rates = field(default_factory=Rates)
+    brings: PointScale | None = None
 
     def weight(self, half: int) -> float:
         """How much of the say the model has beside the rules, 0 to 1, where with `half` conversions it has half."""
@@ -102,15 +105,19 @@ class Basis:
     def weight(self, model: int) -> float:
         """How much of the say a champion has beside the rules: all of it where there are none."""
         trained = next((its for its in self.champions.values() if its.number == model), None)
-        return trained.weight(self.policy.hybrid.conversions) if trained and self.rules.rules else 1.0
+        return self.share(trained) if trained else 1.0
+
+    def share(self, trained: Trained) -> float:
+        """The same of any model, were it the champion."""
+        return trained.weight(self.policy.hybrid.conversions) if self.rules.rules else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """By person; and by challenger's number, the log-odds that it would have given."""
+    """By person; and by challenger's number, what it would have given."""
 
     people: Mapping[int, Verdict]
-    shadow: Mapping[int, Mapping[int, float]]
+    shadow: Mapping[int, Mapping[int, Said]]
 
 
 def read(arrow: adbc.Connection, wanted: Wanted, features: Features | None) -> Facts:
@@ -133,7 +140,7 @@ def judge(facts: Facts, basis: Basis, matrix: pl.DataFrame | None = None) -> Ver
     for trained, whom in _shares(facts, basis):
         share = facts if whom is None else replace(facts, people=_only(facts.people, whom))
         people |= _by_rules(share, basis) if trained is None else _by_model(share, matrix, trained, basis)
-    shadow = {its.number: _in_the_shadow(facts, matrix, its, basis) for its in basis.challengers}
+    shadow = {its.number: in_the_shadow(facts, matrix, its, basis) for its in basis.challengers}
     return Verdicts(_with_bant(people, facts, basis), shadow)
 
 
@@ -188,11 +195,19 @@ def _shares(facts: Facts, basis: Basis) -> list[tuple[Trained | None, Collection
     return [(own.get(segment, everybody), whom) for segment, whom in members.items()]
 
 
-def _in_the_shadow(facts: Facts, matrix: pl.DataFrame, trained: Trained, basis: Basis) -> dict[int, float]:
-    """What a challenger says of those whom it would score."""
+def in_the_shadow(facts: Facts, matrix: pl.DataFrame, trained: Trained, basis: Basis) -> dict[int, Said]:
+    """What a challenger says of those whom it would score, and what they would have with it in the champion's place."""
     if trained.segment != EVERYBODY:
-        matrix = _only(matrix, _segments(facts, basis).get(trained.segment, ()))
-    return dict(zip(matrix["person_id"].to_list(), trained.model.log_odds(matrix).tolist(), strict=True))
+        whom = _segments(facts, basis).get(trained.segment, ())
+        matrix, facts = _only(matrix, whom), replace(facts, people=_only(facts.people, whom))
+    policy = basis.policy
+    if trained.brings is not None:
+        scale = policy.scale.model_copy(update=asdict(trained.brings))
+        policy = policy.model_copy(update={"scale": scale})
+    alone = replace(basis, champions={EVERYBODY: trained}, policy=policy)
+    scores = dict(points(facts, alone, matrix).iter_rows())
+    said = zip(matrix["person_id"].to_list(), trained.model.log_odds(matrix).tolist(), strict=True)
+    return {person: Said(log_odds, scores.get(person)) for person, log_odds in said}
 
 
 def _segments(facts: Facts, basis: Basis) -> dict[str | None, list[int]]:
@@ -218,10 +233,30 @@ def _by_rules(facts: Facts, basis: Basis) -> dict[int, Verdict]:
 
 
 def _by_model(facts: Facts, matrix: pl.DataFrame, trained: Trained, basis: Basis) -> dict[int, Verdict]:
-    held, weight = basis.policy.scale, basis.weight(trained.number)
-    if held.kind == "points" or not weight:
+    scores = _modelled(facts, matrix, trained, basis)
+    if scores is None:
         return _by_rules(facts, basis)
-    scale = ChanceScale() if held.kind == "probability" else PointScale(held.pdo, held.reference_odds)
-    scores = score_model(facts, matrix, trained.model, scale, basis.rules, weight)
     speech = Speech(basis.rules, scores, basis.wording, trained.rates, trained.conversions or 0)
     return verdicts(scores, speech, basis.cuts, trained.number)
+
+
+def _modelled(facts: Facts, matrix: pl.DataFrame, trained: Trained, basis: Basis) -> Scores | None:
+    """By a model and what rules have to say beside it; None where rules alone have the say."""
+    held, weight = basis.policy.scale, basis.share(trained)
+    if held.kind == "points" or not weight:
+        return None
+    scale = ChanceScale() if held.kind == "probability" else PointScale(held.pdo, held.reference_odds)
+    return score_model(facts, matrix, trained.model, scale, basis.rules, weight)
+
+
+def points(facts: Facts, basis: Basis, matrix: pl.DataFrame | None) -> pl.DataFrame:
+    """person_id, score (null: none): the scores that `judge` gives everybody in `facts`, without words."""
+    parts = []
+    for trained, whom in _shares(facts, basis):
+        share = facts if whom is None else replace(facts, people=_only(facts.people, whom))
+        scores = None if trained is None or matrix is None else _modelled(share, matrix, trained, basis)
+        if scores is None and basis.scale.rules:
+            scores = score_rules(share, basis.rules)
+        people = share.people.select("person_id", score=pl.lit(None, pl.Int16)) if scores is None else scores.people
+        parts.append(people.select("person_id", "score"))
+    return pl.concat(parts)

@@ -14,17 +14,32 @@ from sqlalchemy import Connection, Engine
 
 from connectors.records import ScoreField
 from worker.lifecycle import fields, materiality
+from worker.lifecycle.following import NOTHING, Following, Held, follow
 from worker.lifecycle.guard import hidden, withheld
 from worker.lifecycle.materiality import Writes
 from worker.lifecycle.policy import UNSCORED, Bucket, Policy
 from worker.lifecycle.stage import Position, Standing
 from worker.rescoring import decision
 from worker.rescoring.basis import Basis, Verdicts, judge_all, read
+from worker.rescoring.reach import NOWHERE, Entered, Reach, entries
 from worker.scoring import bant
 from worker.scoring.scale import probability
 from worker.scoring.score import MISMATCH
 from worker.scoring.verdict import Verdict
-from worker.store import activities, facts, ledger, live, people, records, scores, shadow, streams, tallies
+from worker.store import (
+    activities,
+    alerts,
+    facts,
+    following,
+    ledger,
+    live,
+    people,
+    records,
+    scores,
+    shadow,
+    streams,
+    tallies,
+)
 from worker.store.people import Due
 from worker.store.records import OpenRecord
 
@@ -51,6 +66,7 @@ def rescore(
     writable: Writable,
     now: datetime,
     limit: int = 1000,
+    reach: Reach = NOWHERE,
 ) -> Rescored:
     """Score up to `limit` people of a partition who are due, for all goals from one read of their facts; nobody while a
     source's first read goes on. Safe to repeat and to kill anywhere. `bases`: those of all goals, the primary first."""
@@ -72,7 +88,8 @@ def rescore(
             for basis, verdicts in zip(bases, judge_all(known, bases, customers), strict=True)
         ]
         scores.drop(connection, set(ids) - {person for outcome in outcomes for person in outcome})
-        intended = _intend(connection, bases, outcomes, writable, as_of)
+        urgent = frozenset(person.id for person in due if person.was_dirty)
+        intended = _intend(connection, bases, outcomes, writable, urgent, reach, as_of)
         upcoming = activities.next_after(connection, ids, as_of)
         people.settle(connection, due, _next_due(due, outcomes, upcoming, as_of + rescore_every), as_of)
     parked = {person for outcome in outcomes for person, its in outcome.items() if its.standing.status == MISMATCH}
@@ -95,13 +112,15 @@ def _next_due(
 class _Scored:
     """A person's score for a goal. `values`: what the person's records shall hold, by the names of the contract.
     `policy`: that of the person's segment. `moved`: what is shown is no longer what it was. `due_at`: when time alone
-    may change the stage."""
+    may change the stage. `withheld`: from sales' view. `entered`: news for whoever owns the person's records."""
 
     standing: scores.Standing
     values: Mapping[str, Any]
     policy: Policy
     moved: bool
     due_at: datetime | None
+    withheld: bool
+    entered: Entered | None
 
 
 Outcome = Mapping[int, _Scored]
@@ -112,8 +131,8 @@ def _recorded(
 ) -> Outcome:
     """A goal's verdicts on everybody, decided and stored."""
     goal = basis.scale.goal
-    for challenger, log_odds in verdicts.shadow.items():
-        shadow.save(connection, goal, challenger, log_odds, as_of)
+    for challenger, said in verdicts.shadow.items():
+        shadow.save(connection, goal, challenger, said, as_of)
     before = scores.load(connection, goal, list(verdicts.people))
     own = decision.policies(connection, basis, verdicts.people)
     stages: dict[int, decision.Decided] = {}
@@ -126,15 +145,24 @@ def _recorded(
         bucket = policy.bucket(verdict.score, was.bucket if was else None) if verdict.score is not None else None
         stored = _stored(person, verdict, position, bucket, basis, as_of)
         values = _values(verdict, position, bucket, policy, basis, as_of)
-        if withheld(person, policy.guard):
+        unseen = withheld(person, policy.guard)
+        if unseen:
             values = hidden(values)
         moved = was is None or _shown(was) != _shown(stored)
-        outcome[person] = _Scored(stored, values, policy, moved, decided.due_at if decided else None)
+        news = _entered(was, stored, values) if basis.primary and moved and not unseen else None
+        outcome[person] = _Scored(stored, values, policy, moved, decided.due_at if decided else None, unseen, news)
     if basis.primary:
         buckets = {person: its.standing.bucket for person, its in outcome.items()}
         decision.record(connection, basis, verdicts.people, stages, as_of, buckets)
     scores.save(connection, goal, [its.standing for its in outcome.values()])
     return outcome
+
+
+def _entered(was: scores.Standing | None, now: scores.Standing, values: Mapping[str, Any]) -> Entered | None:
+    """The stage and bucket that are other ones than before."""
+    names = [now.stage] if now.stage and (was is None or was.stage != now.stage) else []
+    names += [now.bucket] if was is None or was.bucket != now.bucket else []
+    return Entered(names, was is None, values) if names else None
 
 
 def _shown(standing: scores.Standing) -> tuple[object, ...]:
@@ -182,30 +210,67 @@ def _values(
 
 
 def _intend(
-    connection: Connection, bases: Sequence[Basis], outcomes: Sequence[Outcome], writable: Writable, as_of: datetime
+    connection: Connection,
+    bases: Sequence[Basis],
+    outcomes: Sequence[Outcome],
+    writable: Writable,
+    urgent: frozenset[int],
+    reach: Reach,
+    as_of: datetime,
 ) -> int:
     """Open a ledger row for every record whose fields, of any goal, should materially differ from what it holds or is
-    due to. A row has all goals' fields together."""
+    due to. A row has all goals' fields together. `urgent`: people to whom something happened."""
     whom = list({person for outcome in outcomes for person in outcome})
     reached = records.open_of(connection, whom, customers=any(basis.of_customers for basis in bases))
     targets = [record for record in reached if record.ref.source in writable]
     newest = ledger.latest(connection, [record.subject_id for record in targets])
+    natives = following.held(connection, targets, reach.followers, newest, as_of)
     intentions: list[ledger.Intention] = []
     unwanted: list[int] = []
     for record in targets:
         row = newest.get(record.subject_id)
         wanted, cause = _wanted(record, row, bases, outcomes, writable[record.ref.source], as_of)
+        own = NOTHING
+        if (held := natives.get(record.subject_id)) is not None:
+            if not record.customer or bases[0].of_customers:
+                own = _own_fields(record, held, outcomes[0].get(record.person_id), reach, as_of)
+            cause = cause or (None if held.on_its_way(own.values) else ScoreField.STAGE.value)
         if cause is None:
             continue
+        wanted |= own.values
         if row is not None and row.state is ledger.State.INTENDED and not row.attempts and _already(wanted, record):
             unwanted.append(record.subject_id)
         else:
-            intentions.append(ledger.Intention(record.subject_id, record.person_id, record.ref.source, wanted, cause))
+            person = record.person_id
+            intentions.append(
+                ledger.Intention(
+                    record.subject_id, person, record.ref.source, wanted, cause, person in urgent, own.over, own.kept
+                )
+            )
     ledger.withdraw(connection, unwanted, as_of)
     _count(connection, targets, outcomes, intentions, as_of)
     scale = bases[0].scale
     ledger.intend(connection, intentions, scale.rules, scale.policy, as_of, scale.champions)
+    _tell(connection, targets, outcomes[0], reach, as_of)
     return len(intentions)
+
+
+def _own_fields(record: OpenRecord, held: Held, scored: _Scored | None, reach: Reach, as_of: datetime) -> Following:
+    """What the record's native fields shall become; nothing where the stage is not known, or not for sales to see."""
+    its = scored.standing if scored is not None and not scored.withheld else None
+    if scored is None or its is None or its.stage is None or its.stage_since is None or its.status == MISMATCH:
+        return NOTHING
+    followers = reach.followers[record.ref.source]
+    return follow(followers, record.ref.object, its.stage, its.stage_since, held, scored.policy, as_of)
+
+
+def _tell(
+    connection: Connection, targets: Sequence[OpenRecord], outcome: Outcome, reach: Reach, as_of: datetime
+) -> None:
+    """Note the tasks for the owners of whoever entered what is to be told."""
+    entered = {person: its.entered for person, its in outcome.items() if its.entered is not None}
+    a_day = {source: settings.a_day for source, settings in reach.alerts.items()}
+    alerts.intend(connection, list(entries(targets, entered, reach.alerts, as_of)), a_day, as_of)
 
 
 def _count(

@@ -114,6 +114,10 @@ class Speech:
                 texts[row] = crm_text([Reason(code, EXCLUDED, 0, self._out[code] + guard.text(key))], limit)
         return texts
 
+    def linked(self, text: str, person: int) -> str:
+        """A text of `texts` with the address of the person's page, where there is room."""
+        return self._wording.linked(text, person)
+
     def _joined(self, rows: Rows, total: Rows, slots: int, limit: int) -> list[str]:
         """The texts of these people from their strongest `slots` reasons, or of all where those leave room for more."""
         heard = self._heard(rows, slots)

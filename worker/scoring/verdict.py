@@ -57,7 +57,9 @@ def verdicts(scores: Scores, speech: Speech, cuts: Cuts, model: int | None = Non
         if person in known:
             row, text, grade, log_odds = known[person]
             graded = None if score is None else grade
-            found[person] = Verdict(score, status, text, graded, model, log_odds, told=(speech, row))
+            found[person] = Verdict(
+                score, status, speech.linked(text, person), graded, model, log_odds, told=(speech, row)
+            )
         else:
             found[person] = Verdict(score, status, model=model)
     return found

@@ -78,6 +78,13 @@ class Wording:
     values: Mapping[str, str] = field(default_factory=dict)
     features: Mapping[str, Saying] = field(default_factory=dict)
     rules: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    link: str = ""
+    """What a person's number is put behind to make the address of their page; empty: nothing leads there."""
+
+    def linked(self, text: str, person: int, limit: int = 255) -> str:
+        """Reasons with the address of the person's page behind them, where there is room for it."""
+        whole = f"{text}; {self.link}{person}"
+        return whole if text and self.link and len(whole) <= limit else text
 
     def text(self, name: str, **filled: str) -> str:
         return self.texts[name].format_map(filled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
@@ -13,16 +14,18 @@ from worker.store import reports
 from worker.store.database import KEYS, as_json
 
 
-def digest(ref: RecordRef) -> bytes:
-    """One way: the tombstone knows a record again without naming it."""
-    return hashlib.sha256("\0".join(("leadgauge erasure", ref.source, ref.object, ref.id)).encode()).digest()
+def digest(ref: RecordRef, salt: bytes) -> bytes:
+    """One way: the tombstone knows a record again without naming it. With the salt of this database alone, so that it
+    cannot be looked up in a list of all addresses made elsewhere."""
+    return hmac.digest(salt, "\0".join((ref.source, ref.object, ref.id)).encode(), hashlib.sha256)
 
 
 def erased(connection: Connection, refs: Collection[RecordRef]) -> Mapping[RecordRef, datetime]:
     """Those of the references that were erased, and when."""
-    if not connection.execute(text("SELECT EXISTS (SELECT FROM erasure)")).scalar_one():
+    salt = connection.execute(text("SELECT salt FROM erasure_salt WHERE EXISTS (SELECT FROM erasure)")).scalar()
+    if salt is None:
         return {}
-    by_digest = {digest(ref).hex(): ref for ref in refs}
+    by_digest = {digest(ref, bytes(salt)).hex(): ref for ref in refs}
     rows = connection.execute(
         text(f"""
         SELECT encode(digest, 'hex') AS digest, erased_at FROM erasure
@@ -33,12 +36,13 @@ def erased(connection: Connection, refs: Collection[RecordRef]) -> Mapping[Recor
     return {by_digest[row.digest]: row.erased_at for row in rows}
 
 
-def erase(connection: Connection, refs: Collection[RecordRef], now: datetime) -> set[int]:
+def erase(connection: Connection, refs: Collection[RecordRef], now: datetime, *, bury: bool = True) -> set[int]:
     """Erase these records, the addresses their events came by, the scores of persons that nothing is left of, and what
-    models' reports say of any of them.
+    models' reports and past writes say of any of them.
 
     Returns the persons that lost a record and live on. The address may come back under a new record: only facts from
-    before now are refused for it.
+    before now are refused for it. Without `bury` the records may come back, too: their CRM does not show them, and does
+    not say why.
     """
     emails = connection.execute(
         text("""
@@ -51,17 +55,20 @@ def erase(connection: Connection, refs: Collection[RecordRef], now: datetime) ->
         _columns(refs),
     ).all()
     gone = {*refs, *(RecordRef(row.source, EMAIL, row.email) for row in emails)}
-    connection.execute(
-        text("""
-        INSERT INTO erasure (digest, erased_at) SELECT unnest(CAST(:digests AS bytea[])), :now
-        ON CONFLICT (digest) DO UPDATE SET erased_at = excluded.erased_at
-        """),
-        {"digests": [digest(ref) for ref in gone], "now": now},
-    )
+    if bury:
+        salt = bytes(connection.execute(text("SELECT salt FROM erasure_salt")).scalar_one())
+        connection.execute(
+            text("""
+            INSERT INTO erasure (digest, erased_at) SELECT unnest(CAST(:digests AS bytea[])), :now
+            ON CONFLICT (digest) DO UPDATE SET erased_at = excluded.erased_at
+            """),
+            {"digests": [digest(ref, salt) for ref in gone], "now": now},
+        )
+    counted = f"DELETE FROM census c USING {_WANTED} WHERE (c.source, c.object, c.key) = (w.s, w.o, w.k)"
+    connection.execute(text(counted), _columns(gone))
     people = connection.execute(
-        text("""
-        DELETE FROM subject s USING unnest(CAST(:s AS text[]), CAST(:o AS text[]), CAST(:k AS text[])) AS w (s, o, k)
-        WHERE (s.source, s.object, s.key) = (w.s, w.o, w.k) RETURNING s.person_id
+        text(f"""
+        DELETE FROM subject s USING {_WANTED} WHERE (s.source, s.object, s.key) = (w.s, w.o, w.k) RETURNING s.person_id
         """),
         _columns(gone),
     ).scalars()
@@ -78,8 +85,26 @@ def erase(connection: Connection, refs: Collection[RecordRef], now: datetime) ->
     for table in ("score_history", "transition", "feedback"):
         connection.execute(text(f"DELETE FROM {table} WHERE person_id = ANY(:ids)"), {"ids": list(touched - left)})
     connection.execute(text("DELETE FROM person WHERE id = ANY(:ids)"), {"ids": list(touched - left)})
+    _forget_reasons(connection, left)
     reports.forget(connection, touched)
     return left
+
+
+def _forget_reasons(connection: Connection, people: Collection[int]) -> None:
+    """What was written of people who live on, in words: it may speak of what was erased. They are scored anew."""
+    connection.execute(
+        text("""
+        UPDATE ledger l SET values = (
+            SELECT coalesce(jsonb_object_agg(v.key, v.value), '{}') FROM jsonb_each(l.values) v
+            WHERE v.key !~ '(^|[.])(reasons|bant)$')
+        WHERE l.state IN ('verified', 'superseded')
+          AND l.subject_id IN (SELECT id FROM subject WHERE person_id = ANY(:people))
+        """),
+        {"people": list(people)},
+    )
+
+
+_WANTED = "unnest(CAST(:s AS text[]), CAST(:o AS text[]), CAST(:k AS text[])) AS w (s, o, k)"
 
 
 def _columns(refs: Collection[RecordRef]) -> dict[str, list[str]]:

@@ -51,6 +51,28 @@ def began(arrow: adbc.Connection, goal: str) -> datetime | None:
     return first
 
 
+def held(arrow: adbc.Connection, goal: str, at: datetime) -> pl.DataFrame:
+    """person_id, bucket: of everybody who had a score at an instant, the bucket that they were in then."""
+    query = sql.SQL("""
+    SELECT DISTINCT ON (person_id) person_id, bucket, score FROM score_history
+    WHERE goal = {goal} AND as_of <= {at} ORDER BY person_id, as_of DESC
+    """).format(goal=sql.Literal(goal), at=_at(at))
+    return frame(fetch(arrow, query.as_string(None))).filter(pl.col("score").is_not_null()).drop("score")
+
+
+def qualified(arrow: adbc.Connection, goal: str, since: datetime, until: datetime) -> pl.DataFrame:
+    """person_id, accepted bool: who became marketing qualified in the time, and whether sales took them thereafter."""
+    query = sql.SQL("""
+    SELECT m.person_id, EXISTS (
+        SELECT FROM transition t WHERE t.goal = {goal} AND t.person_id = m.person_id AND t.at > m.at AND t.at <= {until}
+        AND t.to_stage IN ('accepted', 'sql', 'opportunity', 'customer')) AS accepted
+    FROM (SELECT person_id, min(at) AS at FROM transition
+          WHERE goal = {goal} AND at > {since} AND at <= {until} AND to_stage = 'mql'
+            AND from_stage IS DISTINCT FROM 'mql' GROUP BY person_id) m
+    """).format(goal=sql.Literal(goal), since=_at(since), until=_at(until))
+    return frame(fetch(arrow, query.as_string(None)))
+
+
 def values(arrow: adbc.Connection, attributes: Collection[str]) -> pl.DataFrame:
     """person_id and a text column for each attribute, as it is now: of the person's records, else of their accounts."""
     columns = [

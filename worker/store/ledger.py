@@ -3,19 +3,22 @@
 intended -> sent -> accepted -> verified, or superseded, drifted, refused, parked.
 
 `sent` is committed before the call, so a crash leaves a row whose outcome is unknown; it is read back, not sent again.
+A record has at most one row that is neither proved nor superseded: a newer intention supersedes whatever became of the
+older one. Which row is sent when is the business of `outbox`, and what people do to rows that of `entries`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from connectors.records import RecordRef
+from worker.log import redact
 from worker.store.database import as_json
 
 
@@ -31,22 +34,43 @@ class State(StrEnum):
 
 
 OPEN = (State.INTENDED, State.SENT, State.ACCEPTED)
+FAILED = (State.DRIFTED, State.REFUSED, State.PARKED)
+"""What is not on its way and did not land: told until a person has dismissed it or a newer row supersedes it."""
+
+OVERWRITTEN, SET_BY_USER = "OVERWRITTEN", "SET_BY_USER"
+"""Our codes of a drifted row: something changed what was written, again and again; or a person did, once."""
+FORGOTTEN = timedelta(days=7)
+"""A contest that has rested for so long is over."""
+INBOUND, REFRESH, BACKFILL = range(3)
+"""Lanes of the ledger: what a new fact caused goes before what time or a revision did, and that before history."""
+
+
+Kept = Mapping[str, Any]
+"""Of a native field that stays as it is: `value`, `over`, `why`, and `by`: crm, where the CRM itself refused it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intention:
-    """A write to be: all score fields that a record shall hold."""
+    """A write to be: all score fields that a record shall hold. `urgent`: because of something that just happened.
+
+    `over`: what each native field may replace; `kept`: native fields that stay as they are, by name, each with `value`
+    (what the stage would have there), `over` (what is there) and `why`.
+    """
 
     subject_id: int
     person_id: int
     source: str
     values: Mapping[str, Any]
     cause: str
+    urgent: bool = True
+    over: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Kept] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A ledger row with the record that it is for."""
+    """A ledger row with the record that it is for. `rounds`: how often another writer was found on the record's fields
+    of late. `suspected`: it was verified, and a pull showed something else since."""
 
     id: int
     subject_id: int
@@ -56,29 +80,43 @@ class Row:
     attempts: int
     intended_at: datetime
     accepted_at: datetime | None
+    rounds: int = 0
+    suspected: bool = False
+    over: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Kept] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How an attempt ended: the row's new state, the vendor's code and words, and when to look at it again."""
+    """How an attempt ended: the row's new state, the vendor's code and words, and when to look at it again.
+
+    `author`: who changed what was written; then it is one more round of a contest, if `contested`. `kept`: native
+    fields that the CRM left as they are, each with the reason; they are no part of the write any more.
+    """
 
     id: int
     state: State
     at: datetime
     code: str | None = None
     text: str | None = None
+    author: str | None = None
+    contested: bool = False
+    kept: Mapping[str, str] = field(default_factory=dict)
 
 
-_ROW = """
-    SELECT l.id, l.subject_id, s.source, s.object, s.key, l.state, l.values, l.attempts, l.intended_at, l.accepted_at
+ROW = """
+    SELECT l.id, l.subject_id, s.source, s.object, s.key, l.state, l.values, l.attempts, l.intended_at, l.accepted_at,
+           l.rounds, l.suspected_at IS NOT NULL AND l.state = 'verified' AS suspected, l.over, l.kept
     FROM {ledger} l JOIN subject s ON s.id = l.subject_id
 """
+"""SQL of the rows that `rows_of` reads, out of a table that is like the ledger."""
 
 
-def _rows(result: Iterable[Any]) -> list[Row]:
+def rows_of(result: Iterable[Any]) -> list[Row]:
+    """What `ROW` selected."""
     return [
         Row(r.id, r.subject_id, RecordRef(r.source, r.object, r.key), State(r.state), r.values, r.attempts,
-            r.intended_at, r.accepted_at)
+            r.intended_at, r.accepted_at, r.rounds, r.suspected, r.over, r.kept)
         for r in result
     ]  # fmt: skip
 
@@ -86,13 +124,13 @@ def _rows(result: Iterable[Any]) -> list[Row]:
 def latest(connection: Connection, subjects: Collection[int]) -> Mapping[int, Row]:
     """The newest row of each record that was not superseded: what it holds, or shall hold, or refuses to."""
     query = (
-        _ROW.format(ledger="ledger")
+        ROW.format(ledger="ledger")
         + """
         JOIN (SELECT subject_id, max(id) AS id FROM ledger WHERE subject_id = ANY(:ids) AND state <> 'superseded'
               GROUP BY subject_id) newest ON newest.id = l.id
     """
     )
-    return {row.subject_id: row for row in _rows(connection.execute(text(query), {"ids": list(subjects)}))}
+    return {row.subject_id: row for row in rows_of(connection.execute(text(query), {"ids": list(subjects)}))}
 
 
 def intend(
@@ -103,24 +141,37 @@ def intend(
     now: datetime,
     champions: int = 0,
 ) -> None:
-    """Open a row for each record; one that is open already is superseded, so the newest wins."""
+    """Open a row for each record; one that is open already, or failed, is superseded, so the newest wins.
+
+    A contest on the record's fields goes with it: a new score does not end it.
+    """
     if not intentions:
         return
     connection.execute(
         text("""
         UPDATE ledger SET state = 'superseded', closed_at = :now
-        WHERE subject_id = ANY(:ids) AND state IN ('intended', 'sent', 'accepted')
+        WHERE subject_id = ANY(:ids) AND state NOT IN ('verified', 'superseded')
         """),
         {"ids": sorted(i.subject_id for i in intentions), "now": now},
     )
     connection.execute(
         text("""
         INSERT INTO ledger (source, subject_id, person_id, values, cause, rules_revision, policy_revision,
-                            champions_revision, state, due_at, intended_at)
-        SELECT source, subject_id, person_id, values, cause, :rules, :policy, :champions, 'intended', :now, :now
+                            champions_revision, state, due_at, intended_at, lane, rounds, contested_at, over, kept)
+        SELECT w.source, w.subject_id, w.person_id, w.values, w.cause, :rules, :policy, :champions, 'intended', :now,
+               :now, CASE WHEN w.cause LIKE '%first' AND r.created_at < :new THEN :backfill
+                          WHEN w.urgent AND w.cause NOT LIKE '%age' THEN :inbound ELSE :refresh END,
+               coalesce(past.rounds, 0), past.contested_at, w.over, w.kept
         FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
-            source text, subject_id bigint, person_id bigint, values jsonb, cause text)
-        ORDER BY subject_id
+            source text, subject_id bigint, person_id bigint, values jsonb, cause text, urgent boolean,
+            over jsonb, kept jsonb)
+        LEFT JOIN record r ON r.subject_id = w.subject_id
+        LEFT JOIN LATERAL (
+            SELECT newest.rounds, newest.contested_at FROM (
+                SELECT rounds, contested_at FROM ledger l WHERE l.subject_id = w.subject_id ORDER BY id DESC LIMIT 1
+            ) newest WHERE newest.contested_at > :forgotten
+        ) past ON true
+        ORDER BY w.subject_id
         """),
         {
             "rows": as_json(
@@ -130,9 +181,17 @@ def intend(
                     "person_id": i.person_id,
                     "values": dict(i.values),
                     "cause": i.cause,
+                    "urgent": i.urgent,
+                    "over": dict(i.over),
+                    "kept": dict(i.kept),
                 }
                 for i in intentions
             ),
+            "new": now - timedelta(days=1),
+            "forgotten": now - FORGOTTEN,
+            "inbound": INBOUND,
+            "refresh": REFRESH,
+            "backfill": BACKFILL,
             "rules": rules,
             "policy": policy,
             "champions": champions,
@@ -152,101 +211,143 @@ def withdraw(connection: Connection, subjects: Collection[int], now: datetime) -
     )
 
 
-def take(connection: Connection, source: str, now: datetime, limit: int) -> list[Row]:
-    """Mark up to `limit` rows of a source as sent and hand them out, oldest first. The caller is the only writer."""
-    query = """
-        WITH due AS (
-            SELECT id FROM ledger WHERE source = :source AND state = 'intended' AND due_at <= :now
-            ORDER BY due_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
-        ), taken AS (
-            UPDATE ledger l SET state = 'sent', attempts = l.attempts + 1, sent_at = :now
-            FROM due WHERE l.id = due.id RETURNING l.*
-        )
-    """ + _ROW.format(ledger="taken")
-    return _rows(connection.execute(text(query + " ORDER BY l.id"), {"source": source, "now": now, "limit": limit}))
-
-
-def waiting(connection: Connection, source: str, now: datetime, up_to: int) -> int:
-    """How many rows of a source are due to be written; counts no further than `up_to`."""
-    query = "SELECT FROM ledger WHERE source = :source AND state = 'intended' AND due_at <= :now LIMIT :up_to"
-    counted = connection.execute(
-        text(f"SELECT count(*) FROM ({query}) due"), {"source": source, "now": now, "up_to": up_to}
-    )
-    return int(counted.scalar_one())
-
-
 def unresolved(connection: Connection, source: str, limit: int) -> list[Row]:
     """Rows that a writer sent and did not live to tell about."""
-    query = _ROW.format(ledger="ledger") + " WHERE l.source = :source AND l.state = 'sent' ORDER BY l.id LIMIT :limit"
-    return _rows(connection.execute(text(query), {"source": source, "limit": limit}))
+    query = ROW.format(ledger="ledger") + " WHERE l.source = :source AND l.state = 'sent' ORDER BY l.id LIMIT :limit"
+    return rows_of(connection.execute(text(query), {"source": source, "limit": limit}))
 
 
 def unverified(connection: Connection, source: str, accepted_before: datetime, limit: int) -> list[Row]:
-    """Rows that the CRM accepted by then and that no pull has shown since."""
+    """Rows that the CRM accepted by then and that no pull has shown since, and those that one showed otherwise by
+    then."""
     query = (
-        _ROW.format(ledger="ledger")
+        ROW.format(ledger="ledger")
         + """
-        WHERE l.source = :source AND l.state = 'accepted' AND l.accepted_at <= :before ORDER BY l.id LIMIT :limit
+        WHERE l.source = :source AND ((l.state = 'accepted' AND l.accepted_at <= :before)
+                                      OR l.suspected_at <= :before) ORDER BY l.id LIMIT :limit
     """
     )
-    return _rows(connection.execute(text(query), {"source": source, "before": accepted_before, "limit": limit}))
+    return rows_of(connection.execute(text(query), {"source": source, "before": accepted_before, "limit": limit}))
 
 
 def answer(connection: Connection, answers: Sequence[Answer], now: datetime) -> None:
-    """Record how attempts ended. A row that was superseded meanwhile stays so."""
+    """Record how attempts ended. A row that was superseded meanwhile stays so, and one that was only suspected stays
+    verified where something newer is intended for its record."""
+    if any(a.state is not State.VERIFIED for a in answers):  # it may open a row again: not beside one that opens now
+        connection.execute(
+            text("""
+            SELECT FROM person WHERE id IN (
+                SELECT s.person_id FROM ledger l JOIN subject s ON s.id = l.subject_id
+                WHERE l.id = ANY(:ids) AND l.state = 'verified') ORDER BY id FOR UPDATE
+            """),
+            {"ids": [a.id for a in answers]},
+        )
     connection.execute(
         text("""
         UPDATE ledger l SET state = w.state, due_at = w.at, code = w.code, answer = w.text,
+               author = coalesce(w.author, l.author), suspected_at = NULL,
+               rounds = l.rounds + w.contested::int,
+               contested_at = CASE WHEN w.contested THEN :now ELSE l.contested_at END,
+               probe = CASE WHEN w.state <> 'refused' THEN l.probe END,
                accepted_at = CASE WHEN w.state IN ('accepted', 'verified') THEN coalesce(l.accepted_at, :now) END,
-               closed_at = CASE WHEN w.state NOT IN ('intended', 'sent', 'accepted') THEN :now END
-        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (id bigint, state text, at timestamptz, code text, text text)
-        WHERE l.id = w.id AND l.state IN ('sent', 'accepted')
+               closed_at = CASE WHEN w.state NOT IN ('intended', 'sent', 'accepted') THEN :now END,
+               values = l.values - ARRAY(SELECT jsonb_object_keys(w.kept)),
+               kept = l.kept || (
+                   SELECT coalesce(jsonb_object_agg(key, jsonb_build_object(
+                       'value', l.values -> key, 'over', l.over -> key, 'why', value, 'by', 'crm')), '{}')
+                   FROM jsonb_each(w.kept))
+        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (
+            id bigint, state text, at timestamptz, code text, text text, author text, contested boolean, kept jsonb)
+        WHERE l.id = w.id AND (l.state IN ('sent', 'accepted') OR (
+            l.state = 'verified' AND l.suspected_at IS NOT NULL AND w.state <> 'verified' AND NOT EXISTS (
+                SELECT FROM ledger o WHERE o.subject_id = l.subject_id AND o.state NOT IN ('verified', 'superseded'))))
         """),
         {
             "rows": as_json(
-                {"id": a.id, "state": a.state, "at": a.at, "code": a.code, "text": a.text}
+                {"id": a.id, "state": a.state, "at": a.at, "code": a.code,
+                 "text": a.text and redact(a.text), "author": a.author, "contested": a.contested, "kept": dict(a.kept)}
                 for a in sorted(answers, key=lambda a: a.id)
             ),
             "now": now,
         },
+    )  # fmt: skip
+    connection.execute(
+        text("UPDATE ledger SET suspected_at = NULL WHERE id = ANY(:ids) AND suspected_at IS NOT NULL"),
+        {"ids": [a.id for a in answers]},
     )
 
 
-def verify_seen(connection: Connection, written: Mapping[int, Mapping[str, Any]], now: datetime) -> int:
-    """A pull shows what records hold: close the open rows whose every value is there. Returns how many."""
-    if not written:
+_HELD_AS_MEANT = """
+    jsonb_strip_nulls({values}) <@ w.written
+    AND NOT EXISTS (SELECT 1 FROM jsonb_each({values}) v WHERE v.value = 'null' AND w.written ? v.key)
+"""
+_SHOWN = "jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (id bigint, written jsonb, modified_at timestamptz)"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a record holds in our fields as a pull showed it, and when it was last changed there."""
+
+    written: Mapping[str, Any]
+    modified_at: datetime
+
+
+def note_shown(connection: Connection, shown: Mapping[int, Shown], now: datetime) -> int:
+    """A pull shows what records hold: close the rows whose every value is there. Returns how many.
+
+    Where it is not what was verified last, the row is suspected: it is read back from the primary store before anybody
+    believes it. What people may set as well (the stage, the CRM's own fields) raises no suspicion. A record that was
+    changed since it refused a write is written to again: whoever changed it may have mended it.
+    """
+    if not shown:
         return 0
-    return connection.execute(
-        text("""
-        UPDATE ledger l SET state = 'verified', closed_at = :now, accepted_at = coalesce(l.accepted_at, :now)
-        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (id bigint, written jsonb)
-        WHERE l.subject_id = w.id AND l.state IN ('intended', 'sent', 'accepted')
-          AND jsonb_strip_nulls(l.values) <@ w.written
-          AND NOT EXISTS (SELECT 1 FROM jsonb_each(l.values) v WHERE v.value = 'null' AND w.written ? v.key)
-        """),
-        {"rows": as_json({"id": i, "written": dict(w)} for i, w in sorted(written.items())), "now": now},
-    ).rowcount
-
-
-def due_sources(connection: Connection, now: datetime, accepted_before: datetime) -> Sequence[str]:
-    """The sources with something to write, to clear up, or to read back."""
-    rows = connection.execute(
-        text("""
-        SELECT DISTINCT source FROM ledger
-        WHERE (state = 'intended' AND due_at <= :now) OR state = 'sent'
-           OR (state = 'accepted' AND accepted_at <= :before)
-        """),
-        {"now": now, "before": accepted_before},
+    rows = as_json(
+        {"id": i, "written": dict(its.written), "modified_at": its.modified_at} for i, its in sorted(shown.items())
     )
-    return rows.scalars().all()
+    verified = connection.execute(
+        text(f"""
+        UPDATE ledger l SET state = 'verified', closed_at = :now, accepted_at = coalesce(l.accepted_at, :now)
+        FROM {_SHOWN}
+        WHERE l.subject_id = w.id AND l.state NOT IN ('verified', 'superseded')
+          AND {_HELD_AS_MEANT.format(values="l.values")}
+        """),
+        {"rows": rows, "now": now},
+    ).rowcount
+    connection.execute(
+        text(f"""
+        UPDATE ledger l SET suspected_at = :now
+        FROM {_SHOWN} CROSS JOIN LATERAL (
+            SELECT id, state, ours.values FROM ledger n CROSS JOIN LATERAL (
+                SELECT coalesce(jsonb_object_agg(key, value), '{{}}') AS values FROM jsonb_each(n.values)
+                WHERE key <> 'stage' AND key NOT LIKE 'crm:%'
+            ) ours
+            WHERE n.subject_id = w.id AND n.state <> 'superseded' ORDER BY n.id DESC LIMIT 1
+        ) newest
+        WHERE l.id = newest.id AND newest.state = 'verified' AND l.suspected_at IS NULL
+          AND NOT ({_HELD_AS_MEANT.format(values="newest.values")})
+        """),
+        {"rows": rows, "now": now},
+    )
+    connection.execute(
+        text(f"""
+        UPDATE ledger l SET state = 'intended', due_at = greatest(:now, l.closed_at + interval '1 hour'),
+               closed_at = NULL
+        FROM {_SHOWN}
+        WHERE l.subject_id = w.id AND l.state = 'refused' AND l.dismissed_at IS NULL AND w.modified_at > l.closed_at
+        """),
+        {"rows": rows, "now": now},
+    )
+    return verified
 
 
 Counts = Mapping[str, Mapping[str, int]]
 
 
 def counts(connection: Connection) -> Counts:
-    """Rows by source and state."""
-    rows = connection.execute(text("SELECT source, state, count(*) AS n FROM ledger GROUP BY 1, 2 ORDER BY 1, 2"))
+    """Rows by source and state; what people have dismissed is left out."""
+    rows = connection.execute(
+        text("SELECT source, state, count(*) AS n FROM ledger WHERE dismissed_at IS NULL GROUP BY 1, 2 ORDER BY 1, 2")
+    )
     result: dict[str, dict[str, int]] = {}
     for row in rows:
         result.setdefault(row.source, {})[row.state] = row.n
@@ -257,8 +358,9 @@ def reasons(connection: Connection) -> list[dict[str, Any]]:
     """Writes that failed or wait for another try, by what the vendor said; the commonest first."""
     rows = connection.execute(
         text("""
-        SELECT source, state, code, max(answer) AS answer, count(*) AS n FROM ledger
-        WHERE state IN ('refused', 'drifted', 'parked') OR (state = 'intended' AND code IS NOT NULL)
+        SELECT source, state, code, max(answer) AS answer, max(author) AS author, count(*) AS n FROM ledger
+        WHERE dismissed_at IS NULL
+          AND (state IN ('refused', 'drifted', 'parked') OR (state = 'intended' AND code IS NOT NULL))
         GROUP BY source, state, code ORDER BY n DESC, source, code LIMIT 20
         """)
     )
@@ -270,7 +372,7 @@ def of_person(connection: Connection, person: int, limit: int = 20) -> Sequence[
     return connection.execute(
         text("""
         SELECT s.source, s.object, s.key, l.state, l.values, l.cause, l.attempts, l.code, l.answer,
-               l.intended_at, l.accepted_at, l.closed_at
+               l.intended_at, l.accepted_at, l.closed_at, l.kept
         FROM ledger l JOIN subject s ON s.id = l.subject_id WHERE s.person_id = :person ORDER BY l.id DESC LIMIT :limit
         """),
         {"person": person, "limit": limit},

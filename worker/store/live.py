@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, text
+
+if TYPE_CHECKING:
+    import adbc_driver_postgresql.dbapi as adbc
 
 
 def begin(engine: Engine, as_of: datetime) -> None:
@@ -24,3 +28,12 @@ def begin(engine: Engine, as_of: datetime) -> None:
             """),
             {"as_of": as_of},
         )
+
+
+def since(arrow: adbc.Connection) -> datetime | None:
+    """The first instant of which anybody was scored; None before it."""
+    with arrow.cursor() as cursor:
+        cursor.execute("SELECT since FROM live")
+        row = cursor.fetchone()
+    first: datetime | None = row[0] if row else None
+    return first

@@ -21,7 +21,7 @@ def save(
     subjects: Mapping[RecordRef, int],
     known_at: Mapping[RecordRef, datetime],
 ) -> set[int]:
-    """Store deals unless what is stored is newer; returns the subjects on those that changed."""
+    """Store deals unless what is stored is newer; returns the subjects that those concern that changed."""
     rows = as_json(
         {
             "source": o.ref.source,
@@ -87,29 +87,51 @@ def _people(connection: Connection, rows: str, changed: Sequence[int]) -> set[in
             text(f"INSERT INTO outcome_person {wanted} ON CONFLICT DO NOTHING RETURNING subject_id"), {"rows": rows}
         ).scalars()
     )
-    touched.update(
-        connection.execute(
-            text("SELECT subject_id FROM outcome_person WHERE outcome_id = ANY(:ids)"), {"ids": list(changed)}
-        ).scalars()
+    return touched | _concerned(connection, changed)
+
+
+def _concerned(connection: Connection, deals: Sequence[int]) -> set[int]:
+    """The people on these deals; where a policy reads deals by account, all people of their accounts."""
+    rows = connection.execute(
+        text("""
+        SELECT subject_id FROM outcome_person WHERE outcome_id = ANY(:ids)
+        UNION
+        SELECT r.subject_id FROM outcome o JOIN record r ON r.account_id = o.account_id
+        WHERE o.id = ANY(:ids) AND EXISTS (
+            SELECT FROM policy p WHERE p.body #>> '{sales,deals}' = 'account'
+            AND p.revision = (SELECT max(revision) FROM policy newest WHERE newest.goal = p.goal))
+        """),
+        {"ids": list(deals)},
     )
-    return touched
+    return set(rows.scalars())
 
 
 def mark_deleted(connection: Connection, deleted: Mapping[RecordRef, datetime]) -> set[int]:
-    """Returns the subjects on the deals that are gone."""
-    rows = connection.execute(
+    """Returns the subjects that the deals concern that are gone."""
+    gone = connection.execute(
         text("""
-        WITH gone AS (
-            UPDATE outcome o SET deleted_at = w.at
-            FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (source text, object text, key text, at timestamptz)
-            WHERE (o.source, o.object, o.key) = (w.source, w.object, w.key) AND o.deleted_at IS NULL
-            RETURNING o.id
-        )
-        SELECT op.subject_id FROM outcome_person op JOIN gone ON gone.id = op.outcome_id
+        UPDATE outcome o SET deleted_at = w.at
+        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (source text, object text, key text, at timestamptz)
+        WHERE (o.source, o.object, o.key) = (w.source, w.object, w.key) AND o.deleted_at IS NULL
+        RETURNING o.id
         """),
         {"rows": as_json({"source": r.source, "object": r.object, "key": r.id, "at": at} for r, at in deleted.items())},
     )
-    return set(rows.scalars())
+    ids = list(gone.scalars())
+    return _concerned(connection, ids) if ids else set()
+
+
+def versions(connection: Connection, deals: Collection[RecordRef]) -> Mapping[RecordRef, datetime]:
+    """When each of the deals that are known was changed last, as far as is known."""
+    rows = connection.execute(
+        text("""
+        SELECT o.source, o.object, o.key, o.modified_at FROM outcome o
+        JOIN jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (source text, object text, key text)
+        USING (source, object, key)
+        """),
+        {"rows": as_json({"source": r.source, "object": r.object, "key": r.id} for r in deals)},
+    )
+    return {RecordRef(row.source, row.object, row.key): row.modified_at for row in rows}
 
 
 def refs(connection: Connection, candidates: Collection[RecordRef]) -> set[RecordRef]:

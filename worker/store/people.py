@@ -105,29 +105,62 @@ def mark_dirty(connection: Connection, people: Collection[int], now: datetime) -
     ).rowcount
 
 
-def absorb(connection: Connection, joined: Collection[tuple[int, int]]) -> None:
-    """Persons that no longer exist hand a marketing qualification that they had to the one that they became."""
-    if not joined:
-        return
+JOINED = "joined person "
+"""How the cause of a position begins that was handed over, not decided."""
+
+
+def absorb(connection: Connection, joined: Collection[tuple[int, int]], now: datetime) -> None:
+    """Persons that no longer exist hand a marketing qualification that they had to the one that they became, which is
+    recorded as a move of `now`. What is decided next is decided later."""
     for old, new in sorted(joined):
+        parameters = {"old": old, "new": new, "now": now, "cause": f"{JOINED}{old}"}
         connection.execute(
-            text("""
-            UPDATE score s SET stage = o.stage, stage_since = o.stage_since, mql_at = o.mql_at, memory = o.memory
-            FROM score o
-            WHERE o.person_id = :old AND s.person_id = :new AND o.goal = s.goal
-              AND o.mql_at IS NOT NULL AND (s.mql_at IS NULL OR o.mql_at < s.mql_at)
+            text(f"""
+            WITH handed AS (
+                UPDATE score s SET stage = o.stage, stage_since = o.stage_since, mql_at = o.mql_at, memory = o.memory
+                FROM score o, score b
+                WHERE o.person_id = :old AND s.person_id = :new AND o.goal = s.goal
+                  AND b.person_id = s.person_id AND b.goal = s.goal
+                  AND o.mql_at IS NOT NULL AND (s.mql_at IS NULL OR o.mql_at < s.mql_at)
+                RETURNING s.goal, b.stage AS from_stage, s.stage, s.score, s.policy_revision, s.memory
+            ) {_RECORD_HANDED}
             """),
-            {"old": old, "new": new},
+            parameters,
+        )
+        connection.execute(
+            text(f"""
+            WITH handed AS (
+                UPDATE score SET person_id = :new
+                WHERE person_id = :old AND NOT EXISTS (
+                    SELECT 1 FROM score s WHERE s.person_id = :new AND s.goal = score.goal)
+                RETURNING goal, CAST(NULL AS text) AS from_stage, stage, score, policy_revision, memory
+            ) {_RECORD_HANDED}
+            """),
+            parameters,
         )
         connection.execute(
             text("""
-            UPDATE score SET person_id = :new
-            WHERE person_id = :old AND NOT EXISTS (
-                SELECT 1 FROM score s WHERE s.person_id = :new AND s.goal = score.goal)
+            UPDATE person SET changed_at = greatest(changed_at, :now + interval '1 microsecond')
+            WHERE id = :new AND EXISTS (SELECT FROM transition WHERE person_id = :new AND at = :now)
             """),
-            {"old": old, "new": new},
+            parameters,
         )
-    connection.execute(text("DELETE FROM person WHERE id = ANY(:ids)"), {"ids": [old for old, _ in joined]})
+    if joined:
+        ids = [old for old, _ in joined]
+        connection.execute(text("DELETE FROM person WHERE id = ANY(:ids)"), {"ids": ids})
+
+
+# With the evidence of the position's own last move.
+_RECORD_HANDED = """
+    INSERT INTO transition (goal, person_id, at, from_stage, to_stage, cause, score, policy_revision, evidence, memory)
+    SELECT h.goal, :new, :now, h.from_stage, h.stage, :cause, h.score, h.policy_revision,
+           coalesce((SELECT t.evidence FROM transition t WHERE t.goal = h.goal AND t.person_id = :old
+                     ORDER BY t.at DESC LIMIT 1), '{}'), h.memory
+    FROM handed h WHERE h.stage IS NOT NULL
+    ON CONFLICT (goal, person_id, at) DO UPDATE SET
+        to_stage = excluded.to_stage, cause = excluded.cause, score = excluded.score,
+        policy_revision = excluded.policy_revision, evidence = excluded.evidence, memory = excluded.memory
+"""
 
 
 # Whoever is due for some reason, each an index scan that ends early: cost follows who is due, not who there is.

@@ -38,6 +38,7 @@ class OpenRecord:
     ref: RecordRef
     written: Mapping[str, Any]
     customer: bool = False
+    created_at: datetime | None = None
 
 
 def load(connection: Connection, subjects: Collection[int]) -> Mapping[int, StoredRecord]:
@@ -52,6 +53,19 @@ def load(connection: Connection, subjects: Collection[int]) -> Mapping[int, Stor
         {"ids": as_array(subjects)},
     ).all()
     return {row[0]: StoredRecord(*row[1:]) for row in rows}
+
+
+def versions(connection: Connection, refs: Collection[RecordRef]) -> Mapping[RecordRef, datetime]:
+    """When each of the rows that are stored and not deleted was changed last, as far as is known."""
+    rows = connection.execute(
+        text("""
+        SELECT s.source, s.object, s.key, r.modified_at
+        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (source text, object text, key text)
+        JOIN subject s USING (source, object, key) JOIN record r ON r.subject_id = s.id AND r.deleted_at IS NULL
+        """),
+        {"rows": as_json({"source": r.source, "object": r.object, "key": r.id} for r in refs)},
+    )
+    return {RecordRef(row.source, row.object, row.key): row.modified_at for row in rows}
 
 
 def save(connection: Connection, records: Mapping[int, StoredRecord], now: datetime) -> None:
@@ -168,14 +182,18 @@ def open_of(connection: Connection, people: Sequence[int], *, customers: bool = 
     """The records of these people that scores go to: open and not deleted; with `customers` those of customers, too."""
     rows = connection.execute(
         text("""
-        SELECT s.id, s.person_id, s.source, s.object, s.key, r.written, r.state = 'customer' AS customer
+        SELECT s.id, s.person_id, s.source, s.object, s.key, r.written, r.state = 'customer' AS customer,
+               r.created_at
         FROM subject s JOIN record r ON r.subject_id = s.id
         WHERE s.person_id = ANY(:ids) AND r.kind = 'person' AND r.state = ANY(:states) AND r.deleted_at IS NULL
         ORDER BY s.id
         """),
         {"ids": list(people), "states": ["open", "customer"] if customers else ["open"]},
     )
-    return [OpenRecord(r.id, r.person_id, RecordRef(r.source, r.object, r.key), r.written, r.customer) for r in rows]
+    return [
+        OpenRecord(r.id, r.person_id, RecordRef(r.source, r.object, r.key), r.written, r.customer, r.created_at)
+        for r in rows
+    ]
 
 
 def standings(connection: Connection, people: Sequence[int]) -> Mapping[int, frozenset[str]]:

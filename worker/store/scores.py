@@ -177,3 +177,12 @@ def buckets(connection: Connection, goal: str) -> Mapping[str, int]:
         text("SELECT bucket, count(*) AS n FROM score WHERE goal = :goal GROUP BY bucket"), {"goal": goal}
     )
     return {row.bucket: row.n for row in rows}
+
+
+def first(connection: Connection, goal: str) -> datetime | None:
+    """Since when people are scored for a goal; None before the first was."""
+    began: datetime | None = connection.execute(
+        text("SELECT greatest(l.since, p.created_at) FROM live l, policy p WHERE p.goal = :goal AND p.revision = 1"),
+        {"goal": goal},
+    ).scalar_one_or_none()
+    return began

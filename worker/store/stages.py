@@ -11,26 +11,36 @@ from sqlalchemy import Connection, text
 
 from connectors.records import ActivityKind, Cause
 from worker.lifecycle.evidence import Evidence, Hold, held
+from worker.lifecycle.happenings import STATED, hear
 from worker.lifecycle.machine import Stage
 from worker.lifecycle.policy import Policy
 from worker.store.database import as_json
 
-WORDS = ("status", "lifecycle_stage")
-"""The attributes in which sales says where a lead stands."""
 _OWN_ACTS = [kind.value for kind in ActivityKind if kind.cause is Cause.PROSPECT]
 
+# A value that Leadgauge itself wrote into a field of sales' says nothing: it became so by our write, if nothing else
+# stood there in between. The clocks may differ.
+OURS = """EXISTS (
+    SELECT FROM ledger l CROSS JOIN LATERAL jsonb_each_text(l.values) v
+    WHERE l.subject_id = attribute.subject_id AND l.over <> '{}' AND v.key LIKE 'crm:%' AND v.value = attribute.value
+      AND l.sent_at <= attribute.occurred_at + interval '5 minutes'
+      AND NOT EXISTS (SELECT FROM attribute b WHERE b.subject_id = l.subject_id AND b.name = attribute.name
+                      AND b.occurred_at > l.sent_at AND b.occurred_at < attribute.occurred_at
+                      AND b.value IS DISTINCT FROM attribute.value))"""
 _FOUND = """
 SELECT s.person_id,
        (SELECT jsonb_agg(jsonb_build_array(a.name, a.value, a.occurred_at)) FROM (
             SELECT DISTINCT ON (name) name, value, occurred_at FROM attribute
-            WHERE subject_id = s.id AND name = ANY(:words) AND occurred_at <= :as_of
+            WHERE subject_id = s.id AND name = ANY(:words) AND occurred_at <= :as_of AND NOT {ours}
             ORDER BY name, occurred_at DESC, observed_at DESC) a WHERE a.value IS NOT NULL) AS words,
        (SELECT max(a.occurred_at) FROM activity a WHERE a.subject_id = s.id AND a.kind = 'meeting'
             AND a.occurred_at <= :as_of AND a.retracted_at IS NULL) AS meeting_at,
        (SELECT max(a.occurred_at) FROM activity a WHERE a.subject_id = s.id AND a.kind = ANY(:own)
             AND a.occurred_at <= :as_of AND a.retracted_at IS NULL) AS active_at,
        EXISTS (SELECT FROM outcome_person op JOIN outcome o ON o.id = op.outcome_id
-               WHERE op.subject_id = s.id AND o.status = 'open' AND o.deleted_at IS NULL) AS deal_open,
+               WHERE op.subject_id = s.id AND o.status = 'open' AND o.deleted_at IS NULL)
+       OR (:by_account AND EXISTS (SELECT FROM outcome o WHERE o.account_id = r.account_id AND o.status = 'open'
+                                   AND o.deleted_at IS NULL)) AS deal_open,
        (SELECT array_agg(f.name) FROM unnest(CAST(:filled AS text[])) AS f (name)
             WHERE r.attributes ? f.name OR a.attributes ? f.name) AS filled,
        h.stage, h.at
@@ -38,7 +48,7 @@ FROM subject s LEFT JOIN record r ON r.subject_id = s.id AND r.deleted_at IS NUL
      LEFT JOIN record a ON a.subject_id = r.account_id AND a.deleted_at IS NULL
      LEFT JOIN stage_hold h ON h.subject_id = s.id AND r.subject_id IS NOT NULL
 WHERE s.person_id = ANY(:ids) ORDER BY s.person_id, h.at
-"""
+""".replace("{ours}", OURS)
 
 
 def evidence(
@@ -52,9 +62,10 @@ def evidence(
         {
             "ids": list(people),
             "as_of": as_of,
-            "words": [*WORDS, *([reason] if reason else [])],
+            "words": [*STATED, *([reason] if reason else [])],
             "own": _OWN_ACTS,
             "filled": sorted(policy.required),
+            "by_account": policy.sales.deals == "account",
         },
     )
     found: dict[int, Evidence] = {}
@@ -73,7 +84,7 @@ def unheard(connection: Connection, policy: Policy, limit: int = 12) -> Sequence
         WHERE r.kind = 'person' AND r.state = 'open' AND r.deleted_at IS NULL AND w.value IS NOT NULL
         GROUP BY w.value ORDER BY count(*) DESC, w.value
         """),
-        {"words": list(WORDS)},
+        {"words": list(STATED)},
     )
     return [value for value in rows.scalars() if policy.sales.meaning(value) is None][:limit]
 
@@ -93,15 +104,9 @@ def segments(connection: Connection, people: Collection[int], attribute: str) ->
 
 
 def _joined(known: Evidence, row: Any, policy: Policy) -> Evidence:
-    said: dict[str, Any] = {"rejection": known.rejection}
-    words = {name: (value, datetime.fromisoformat(at)) for name, value, at in row.words or ()}
-    for name in WORDS:
-        if name in words and (meaning := policy.sales.meaning(words[name][0])):
-            instant, field = words[name][1], f"{meaning}_at"
-            said[field] = _newest(said.get(field), getattr(known, field), instant)
-            if meaning == "rejected":
-                why = words.get(policy.sales.reason or "", words[name])
-                said["rejection"] = why[0][:200]
+    spoken = ("accepted_at", "confirmed_at", "rejected_at", "rejection")
+    said: dict[str, Any] = {name: its for name in spoken if (its := getattr(known, name))}
+    hear(said, {name: (value, datetime.fromisoformat(at)) for name, value, at in row.words or ()}, policy)
     return replace(
         known,
         **said,

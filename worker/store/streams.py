@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from connectors.port import Cursor
+from worker.log import redact
 from worker.store.database import as_json
 
 PUSH, CENSUS = "push", "census"
@@ -106,6 +107,26 @@ def due(connection: Connection, sources: Sequence[str], now: datetime) -> Sequen
     return [(row.source, row.name, Role(row.role)) for row in rows]
 
 
+def crowded(connection: Connection, source: str, sources: Sequence[str], now: datetime) -> bool:
+    """Whether a source holds more leases than another of these that has something due: then the other goes first, so
+    that a CRM which answers slowly never takes all the hands there are."""
+    return bool(
+        connection.execute(
+            text("""
+            WITH held AS (
+                SELECT source, count(*) FILTER (WHERE lease_until > :now) AS leases,
+                       bool_or(role <> 'push' AND least(due_at, complete_due_at) <= :now
+                               AND (lease_until IS NULL OR lease_until <= :now)) AS due
+                FROM stream WHERE source = ANY(:sources) GROUP BY source
+            )
+            SELECT EXISTS (SELECT FROM held own JOIN held other ON other.due AND other.leases < own.leases
+                           WHERE own.source = :source)
+            """),
+            {"source": source, "sources": list(sources), "now": now},
+        ).scalar_one()
+    )
+
+
 def take(
     connection: Connection, source: str, name: str, owner: str, now: datetime, length: timedelta, *, force: bool = False
 ) -> Lease | None:
@@ -143,6 +164,19 @@ def store_cursor(connection: Connection, lease: Lease, cursor: Cursor | None) ->
         text("UPDATE stream SET cursor = CAST(:cursor AS jsonb) WHERE source = :source AND name = :name"),
         {"cursor": None if cursor is None else as_json(cursor), "source": lease.source, "name": lease.name},
     )
+
+
+def read_again(connection: Connection, source: str, name: str, now: datetime) -> bool:
+    """Have a stream read from the beginning, as soon as somebody takes it. What is stored stays. False while somebody
+    holds it, or where there is none: then nothing is changed."""
+    begun = connection.execute(
+        text("""
+        UPDATE stream SET cursor = NULL, epoch = epoch + 1, due_at = :now, complete_due_at = :now
+        WHERE source = :source AND name = :name AND (lease_until IS NULL OR lease_until <= :now)
+        """),
+        {"source": source, "name": name, "now": now},
+    )
+    return begun.rowcount == 1
 
 
 def begin_load(connection: Connection, lease: Lease, total: int | None, now: datetime) -> None:
@@ -227,7 +261,7 @@ def fail(connection: Connection, lease: Lease, code: str, problem: str, due_at: 
                due_at = :due_at, complete_due_at = greatest(complete_due_at, :due_at)
         WHERE source = :source AND name = :name AND epoch = :epoch
         """),
-        _release(lease, due_at) | {"code": code, "problem": problem},
+        _release(lease, due_at) | {"code": code, "problem": redact(problem)},
     )
 
 

@@ -15,10 +15,22 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from connectors.port import Page
-from connectors.records import AccountRecord, Activity, LeadRecord, RecordRef, ScoreField
+from connectors.records import AccountRecord, Activity, ActivityKind, LeadRecord, RecordRef, ScoreField
 from worker.lifecycle import fields
 from worker.people import identity, inputs
-from worker.store import activities, colleagues, erasures, ledger, outcomes, people, records, stages, subjects
+from worker.store import (
+    activities,
+    alerts,
+    colleagues,
+    erasures,
+    ledger,
+    lineage,
+    outcomes,
+    people,
+    records,
+    stages,
+    subjects,
+)
 from worker.store.records import StoredRecord
 
 
@@ -87,7 +99,7 @@ def apply(connection: Connection, page: Page, now: datetime) -> Applied:
 
 
 def _store(connection: Connection, page: Page, now: datetime) -> Applied:
-    page = _without_erased(connection, page)
+    page = _without_our_tasks(connection, without_erased(connection, page))
     ids, new = subjects.ensure(connection, set(_references(page)))
     evidence = Evidence(mentioned={s: identity.keys(ref, None) for ref, s in ids.items() if s in new})
     touched = _save_records(connection, page, ids, evidence, now)
@@ -106,19 +118,23 @@ def _store(connection: Connection, page: Page, now: datetime) -> Applied:
     if held.earliest is not None and now < held.earliest:
         raise _Scored(held.earliest)
     dirty |= held.changed
-    people.absorb(connection, joined)
+    people.absorb(connection, joined, now)
     colleagues.fall_due(connection, near, now)
     if erased := [deletion.ref for deletion in page.deletions if deletion.erased]:
         dirty |= erasures.erase(connection, erased, now)
-    written = {ids[lead.ref]: fields.plain(lead.written) for lead in page.leads if lead.written and lead.ref in ids}
+    shown = {
+        ids[lead.ref]: ledger.Shown(fields.plain(lead.written), lead.modified_at)
+        for lead in page.leads
+        if not page.backfill or lead.written
+    }
     return Applied(
         seen=len(page),
         dirtied=people.mark_dirty(connection, dirty, now),
-        verified=ledger.verify_seen(connection, written, now),
+        verified=ledger.note_shown(connection, shown, now),
     )
 
 
-def _without_erased(connection: Connection, page: Page) -> Page:
+def without_erased(connection: Connection, page: Page) -> Page:
     """Nothing of an erased record, and no older event of an erased address, gets in again."""
     gone = erasures.erased(connection, set(_references(page)))
     if not gone:
@@ -138,6 +154,12 @@ def _without_erased(connection: Connection, page: Page) -> Page:
         deletions=[deletion for deletion in page.deletions if deletion.ref not in gone],
         history=[change for change in page.history if change.ref not in gone],
     )
+
+
+def _without_our_tasks(connection: Connection, page: Page) -> Page:
+    """A task that Leadgauge gave somebody is no act of sales'."""
+    ours = alerts.ours(connection, {each.ref for each in page.activities if each.kind is ActivityKind.TASK})
+    return replace(page, activities=[each for each in page.activities if each.ref not in ours]) if ours else page
 
 
 def _references(page: Page) -> Iterable[RecordRef]:
@@ -182,7 +204,7 @@ def _save_records(
         old = stored.get(subject)
         if old is not None and _is_older(record.modified_at, old):
             continue
-        new = _stored(record, ids)
+        new = as_stored(record, ids)
         if isinstance(record, LeadRecord):
             evidence.stated[subject] = identity.keys(record.ref, record.email, record.same_as)
         if old is None or old.name != new.name:
@@ -207,7 +229,9 @@ def _save_records(
     records.set_aside(connection, restated, now)
     records.save(connection, saved, now)
     records.append_attributes(connection, history, now)
-    return touched | stages.note_shown(connection, shown) if shown else touched
+    if shown and not lineage.unproved(connection):  # after a restore it is not known which of them we wrote
+        touched |= stages.note_shown(connection, shown)
+    return touched
 
 
 def _save_history(connection: Connection, page: Page, ids: Mapping[RecordRef, int], now: datetime) -> set[int]:
@@ -233,7 +257,8 @@ def _is_older(modified_at: datetime, stored: StoredRecord) -> bool:
     return modified_at < stored.modified_at or (stored.deleted_at is not None and modified_at <= stored.deleted_at)
 
 
-def _stored(record: LeadRecord | AccountRecord, ids: Mapping[RecordRef, int]) -> StoredRecord:
+def as_stored(record: LeadRecord | AccountRecord, ids: Mapping[RecordRef, int]) -> StoredRecord:
+    """A row as it is stored; `ids` has the subject of its account."""
     if isinstance(record, AccountRecord):
         attributes = inputs.texts(record.attributes)
         return StoredRecord(

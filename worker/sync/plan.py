@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from connectors.port import Stream
-from worker.store import ledger, people, scores, streams
+from worker.store import alerts, outbox, people, scores, streams
 from worker.store.streams import Role
 from worker.sync.reconcile import CENSUS_EVERY
 
@@ -53,14 +53,18 @@ def plan(
     partitions: int,
     verify_after: timedelta,
     now: datetime,
+    held: Collection[str] = (),
 ) -> Iterator[WakeUp]:
-    """Everything that is due at `now`; the score history gets its partitions in passing."""
+    """Everything that is due at `now`; the score history gets its partitions in passing. `held`: sources that nothing
+    is written to."""
     scores.ensure_partitions(connection, now)
     for source, stream, role in streams.due(connection, sources, now):
         yield Reconcile(source) if role is Role.CENSUS else Pull(source, stream)
     if not streams.loading(connection, sources):
         for partition in people.due_partitions(connection, scales, partitions, now):
             yield Rescore(partition)
-    for source in ledger.due_sources(connection, now, now - verify_after):
+    told = set(alerts.due_sources(connection, now)) - set(held)
+    due = outbox.due_sources(connection, sources, now, now - verify_after, held)
+    for source in sorted(told.union(due)):
         if source in sources:
             yield Push(source)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from connectors.errors import CrmError
 from connectors.port import Crm, Cursor, Page, Stream, Tier
+from connectors.records import RecordRef
 from worker.lease import SLICE, Holder, Next
-from worker.store import streams
+from worker.store import records, streams
 from worker.store.streams import Lease
 from worker.sync.ahead import Ahead
 from worker.sync.apply import apply
@@ -91,7 +92,12 @@ def _read(holder: Holder, crm: Crm, lease: Lease, tier: Tier, until: datetime, r
             total = crm.size(lease.name)
         with holder.holding(lease) as (connection, now):
             streams.begin_load(connection, lease, total, now)
-    with Ahead(lambda at: crm.pull(lease.name, at, tier)) as ahead:
+
+    def known(refs: Sequence[RecordRef]) -> Mapping[RecordRef, datetime]:
+        with holder.engine.connect() as connection:
+            return records.versions(connection, refs)
+
+    with Ahead(lambda at: crm.pull(lease.name, at, tier, known)) as ahead:
         while True:
             page = ahead.page(cursor)
             on = not page.done and holder.clock() < until

@@ -1,4 +1,5 @@
-"""Nightly: compare what the CRM has with what is known, id by id and stamp by stamp, and fetch what differs.
+"""Nightly: compare what the CRM has with what is known, id by id and stamp by stamp, and fetch what differs; then look
+a second time at whole days and at the fields of a share of the rows (`audit`).
 
 Cursors do not see purges, erasures, rows that sharing took away or gave, nor rows that were committed later than any
 settling time allows. A comparison of all ids does; and with each row's stamp of its last change, which comes in the
@@ -7,16 +8,24 @@ same calls, it sees every version that was missed too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
+
 from connectors.errors import CrmError
-from connectors.port import Crm
+from connectors.port import Crm, Page
+from connectors.records import AccountRecord, LeadRecord
 from worker.lease import SLICE, Holder, Next
-from worker.store import census, streams
+from worker.store import census, completeness, erasures, lineage, people, streams
 from worker.store.streams import Lease
 from worker.sync.apply import apply
+from worker.sync.audit import Audited, compare, read_day
+
+Place = dict[str, Any]
+"""Where the work stands, as it is stored with the stream."""
 
 CENSUS_EVERY = timedelta(hours=24)
 SETTLED = timedelta(hours=2)
@@ -28,16 +37,25 @@ FETCH = 100
 @dataclass(slots=True)
 class Reconciled:
     """What one lease of the census did. `counted` rows of the CRM; `repaired` rows that only one side had, or that
-    were another version there."""
+    were another version there; `days` and `fields`: second looks at days and at fields."""
 
     counted: int = 0
     repaired: int = 0
+    days: Audited = field(default_factory=Audited)
+    fields: Audited = field(default_factory=Audited)
     done: bool = False
     problem: CrmError | None = None
 
 
+IDS: Place = {"phase": "ids", "object": 0, "cursor": None, "repairing": None}
+DAYS: Place = {"phase": "days", "stream": 0, "day": None, "cursor": None}
+FIELDS: Place = {"phase": "fields", "object": 0, "part": None, "after": 0}
+DONE: Place = {"phase": "done"}
+
+
 def reconcile(holder: Holder, crm: Crm, *, force: bool = False) -> Reconciled | None:
-    """Count a source's people and accounts object by object, and repair what differs. None: not due, or not ours.
+    """Count a source's people and accounts object by object, look at settled days and at a share of the fields, and
+    repair what differs. None: not due, or not ours.
 
     Gives way after a slice and goes on under the next lease; safe to repeat and to kill anywhere.
     """
@@ -45,10 +63,10 @@ def reconcile(holder: Holder, crm: Crm, *, force: bool = False) -> Reconciled | 
 
     def task(lease: Lease) -> Next:
         until = holder.clock() + SLICE
-        place: dict[str, Any] = dict(lease.cursor or {"object": 0, "cursor": None, "repairing": None})
-        while place["object"] < len(crm.objects) and holder.clock() < until:
-            place = _step(holder, crm, lease, place, result)
-        result.done = place["object"] >= len(crm.objects)
+        place: Place = {**IDS, **(lease.cursor or {})}
+        while place["phase"] != "done" and holder.clock() < until:
+            place = _next(holder, crm, lease, place, result)
+        result.done = place["phase"] == "done"
         now = holder.clock()
         if not result.done:
             return Next(due_at=now, complete_due_at=now)
@@ -61,7 +79,16 @@ def reconcile(holder: Holder, crm: Crm, *, force: bool = False) -> Reconciled | 
     return result if ended.taken else None
 
 
-def _step(holder: Holder, crm: Crm, lease: Lease, place: dict[str, Any], result: Reconciled) -> dict[str, Any]:
+def _next(holder: Holder, crm: Crm, lease: Lease, place: Place, result: Reconciled) -> Place:
+    """One step of the phase that is on, or the beginning of the next."""
+    if place["phase"] == "ids":
+        return _step(holder, crm, lease, place, result) if place["object"] < len(crm.objects) else DAYS
+    if place["phase"] == "days":
+        return read_day(holder, crm, lease, place, result.days) or FIELDS
+    return compare(holder, crm, lease, place, holder.clock() - SETTLED, result.fields) or DONE
+
+
+def _step(holder: Holder, crm: Crm, lease: Lease, place: Place, result: Reconciled) -> Place:
     """Count one page, or, once an object is counted, repair one batch of what differs. Returns where to go on."""
     object = crm.objects[place["object"]]
     if place["repairing"] is None:
@@ -81,10 +108,22 @@ def _step(holder: Holder, crm: Crm, lease: Lease, place: dict[str, Any], result:
     with holder.holding(lease) as (connection, now):
         if page is None:
             census.clear(connection, crm.source, object)
-            following = {"object": place["object"] + 1, "cursor": None, "repairing": None}
+            following = {**IDS, "object": place["object"] + 1}
         else:
+            rows: list[LeadRecord | AccountRecord] = [*page.leads, *page.accounts]
+            late = Counter(row.modified_at.astimezone(UTC).date() for row in rows)
             apply(connection, page, now)
+            _forget_unseen(connection, crm.source, page, now)
+            completeness.note_late(connection, crm.source, object, late, now)
             following = {**place, "repairing": differing[-1].id}
         streams.store_cursor(connection, lease, following)
     result.repaired += len(differing)
     return following
+
+
+def _forget_unseen(connection: Connection, source: str, page: Page, now: datetime) -> None:
+    """A backup may be older than the CRM's list of what was erased: what it brought back and the CRM shows nowhere
+    goes, and comes back if the CRM ever shows it again."""
+    unseen = [deletion.ref for deletion in page.deletions if deletion.unseen and not deletion.erased]
+    if unseen and source in lineage.unproved(connection):
+        people.mark_dirty(connection, erasures.erase(connection, unseen, now, bury=False), now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,11 +18,15 @@ from worker.features.facts import INSTANT
 from worker.features.features import Features
 from worker.features.matrix import matrix
 from worker.store import facts
+from worker.store.arrow import fetch, frame
+from worker.store.completeness import GAPS
 from worker.training.goal import Goal
 from worker.training.history import read
 from worker.training.population import population
 from worker.training.snapshots import Moments, draw
 from worker.training.table import Table
+
+log = logging.getLogger(__name__)
 
 PEOPLE_AT_ONCE = 20_000
 """People whose facts are held in memory at a time."""
@@ -72,7 +77,10 @@ def snapshots(
     """
     frames = [some for some in _rows(connection, goal, features, until, how, progress) if some.height]
     if not frames:
-        raise ValueError("there is no snapshot whose horizon is over: `leadgauge label` says why")
+        raise ValueError(
+            "there is no snapshot whose horizon is over and whose day was read whole: `leadgauge label` says why, and "
+            "`leadgauge status` which days failed"
+        )
     whole = pl.concat(frames)
     return Snapshots(table(whole, features), whole.get_column("segment"))
 
@@ -128,8 +136,10 @@ def collect(
     """The columns `KEYS` and one a feature, some people at a time, by person and instant.
 
     Several instants of a person are several reads, each as if it were now. Who was not known yet then, as far as the
-    database can tell, is left out; the weights of the instants left sum to 1 again.
+    database can tell, is left out; the weights of the instants left sum to 1 again. So is every instant at which facts
+    were missing that a nightly look found later.
     """
+    drawn = _whole(connection, drawn)
     people = drawn.get_column("person_id").unique().sort()
     for first in range(0, len(people), PEOPLE_AT_ONCE):
         some = drawn.filter(pl.col("person_id").is_in(people[first : first + PEOPLE_AT_ONCE].implode()))
@@ -142,6 +152,17 @@ def collect(
         )
         if progress is not None:
             progress(min(1.0, (first + PEOPLE_AT_ONCE) / len(people)))
+
+
+def _whole(connection: adbc.Connection, drawn: pl.DataFrame) -> pl.DataFrame:
+    """Without the instants between a day that failed its completeness check and the look that mended it."""
+    gaps = frame(fetch(connection, GAPS))
+    missed = [pl.col("as_of").is_between(since, until, closed="left") for since, until in gaps.iter_rows()]
+    kept = drawn.filter(~pl.any_horizontal(missed)) if missed else drawn
+    if kept.height < drawn.height:
+        log.warning("snapshots of days that were not read whole are left out", extra={
+            "action": "incomplete_days", "left_out": drawn.height - kept.height, "kept": kept.height})  # fmt: skip
+    return kept
 
 
 def _featured(connection: adbc.Connection, drawn: pl.DataFrame, features: Features) -> pl.DataFrame:

@@ -83,13 +83,16 @@ def fit(
     progress: Progress | None = None,
     candidates: Sequence[str] | None = None,
     horizon: timedelta | None = None,
+    incumbent: str | None = None,
 ) -> Fit:
     """A calibrated model of `table`, and why it is of its kind.
 
     With instants the candidates predict later slices of time from labels that were known before them (`horizon` after
     their instant); else shuffled folds that cut no person in two. The simplest candidate within one standard error of
-    the best wins and is fitted on every row. Its slope comes from those predictions, its level from the newest slice.
-    The same table (rows in the same order) and seed give the same model, bit for bit.
+    the best wins and is fitted on every row; but where the `incumbent` (the kind of the model that scores now) is among
+    those, it stays: a retraining that changes the kind for nothing moves people for nothing. Its slope comes from those
+    predictions, its level from the newest slice. The same table (rows in the same order) and seed give the same model,
+    bit for bit.
 
     Raises `ValueError` for an unknown candidate, and where fewer than two people converted or fewer than two did not.
     """
@@ -102,7 +105,7 @@ def fit(
     for done, fold in enumerate(division.folds):
         told(0.7 * done / len(division.folds), f"candidates, fold {done + 1} of {len(division.folds)}")
         trials.run(fold)
-    choice = _choose(trials.judged(), judged, division)
+    choice = _choose(trials.judged(), judged, division, incumbent)
     seen = np.concatenate([fold.test for fold in division.folds])
     margin = trials.margin(choice.kind)
     overlap = sqrt(1 + len(division.folds) * _shared(division))
@@ -191,14 +194,16 @@ def _rounds(best: Sequence[int]) -> int:
     return max(1, round(float(np.mean(best)))) if best else 1
 
 
-def _choose(judged: Mapping[str, tuple[float, ...]], table: Table, division: Split) -> Choice:
+def _choose(judged: Mapping[str, tuple[float, ...]], table: Table, division: Split, incumbent: str | None) -> Choice:
     best = max(judged, key=lambda kind: (np.mean(judged[kind]), -list(judged).index(kind)))
     trials = tuple(_trial(kind, folds, judged[best], _shared(division)) for kind, folds in judged.items())
-    winner = next(trial for trial in trials if trial.kind == best or trial.behind <= trial.error)
+    near = [trial for trial in trials if trial.kind == best or trial.behind <= trial.error]
+    winner = next((trial for trial in near if trial.kind == incumbent), near[0])
     reason = f"{best} ranks best (AUC {np.mean(judged[best]):.4f} over the folds)"
     if winner.kind != best:
+        why = "the kind that scores now," if winner.kind == incumbent else "the simplest"
         reason = (
-            f"the simplest within one standard error of {best}: behind by {winner.behind:.4f}, "
+            f"{why} within one standard error of {best}: behind by {winner.behind:.4f}, "
             f"standard error {winner.error:.4f}"
         )
     rows = np.concatenate([fold.test for fold in division.folds])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from worker.lifecycle.policy import Policy, Promotion
-from worker.scoring.scale import PointScale, probability
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +47,10 @@ class Moves:
         return gone / self.people if self.people else 0.0
 
 
-def scored(log_odds: float, policy: Policy) -> int:
-    """0 to 100, as the policy shows a model's odds; where it shows points of rules alone, as it would show them."""
-    if policy.scale.kind == "probability":
-        return round(probability(log_odds))
-    return PointScale(policy.scale.pdo, policy.scale.reference_odds).score(log_odds)
-
-
-def moves(pairs: Iterable[tuple[float, float | None, str]], policy: Policy) -> Moves:
-    """`pairs`: the challenger's log-odds, the champion's (None where rules scored), and the bucket held.
-
-    Both models are put on the policy's scale without guardrails, which bind either alike, and without what rules still
-    have to say beside them.
-    """
-    counted: Counter[tuple[str, str]] = Counter()
-    for challenger, champion, held in pairs:
-        now = held if champion is None else policy.bucket(scored(champion, policy)).name
-        counted[now, policy.bucket(scored(challenger, policy)).name] += 1
-    return Moves(counted)
+def moves(pairs: Iterable[tuple[str, int, Policy]]) -> Moves:
+    """Of each person: the bucket held, the score that they would have with the challenger, and their policy. They would
+    leave their bucket as its hysteresis lets them, so what is counted is what people would see."""
+    return Moves(Counter((held, policy.bucket(score, held).name) for held, score, policy in pairs))
 
 
 def objections(

@@ -6,6 +6,7 @@ which everybody is due; no score is touched here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -15,10 +16,10 @@ from sqlalchemy import Connection
 from worker.lifecycle import policy as policies
 from worker.lifecycle.policy import Policy
 from worker.scoring.scale import PointScale, propose
-from worker.store import drifts, models, revisions, shadow
+from worker.store import drifts, models, revisions, shadow, stages
 from worker.store.models import Event, Registered, State
 from worker.store.revisions import Revision
-from worker.training.promotion import Figures, Moves, moves, objections, scored
+from worker.training.promotion import Figures, Moves, moves, objections
 from worker.training.refusal import ModelRefused, PromotionRefused
 
 ENOUGH = 100
@@ -64,11 +65,10 @@ def compare(connection: Connection, goal: str, number: int) -> Comparison:
     champion = models.get(connection, goal, held) if held is not None and held != number else None
     policy = _policy(connection, goal)[0]
     pairs = shadow.pairs(connection, goal, number)
-    changed = moves([(pair.challenger, pair.held, pair.bucket) for pair in pairs], policy)
-    changes = [
-        abs(scored(pair.challenger, policy) - (pair.score if pair.held is None else scored(pair.held, policy)))
-        for pair in pairs
-    ]
+    by = policy.segments.by if policy.segments.of else None
+    segment = stages.segments(connection, [pair.person_id for pair in pairs], by) if by else {}
+    changed = moves((pair.bucket, pair.challenger, policy.of(segment.get(pair.person_id))) for pair in pairs)
+    changes = [abs(pair.challenger - pair.score) for pair in pairs]
     told = challenger.manifest.get("figures", {})
     held_out = (Figures.read(told.get("model")), _beside(told, champion))
     return Comparison(
@@ -101,8 +101,7 @@ def promote(
         raise ModelRefused(f"model {number} is the champion already")
     if compared.objections and not force:
         raise PromotionRefused("\n".join(compared.objections))
-    revision, _ = models.champions(connection, goal)
-    scale = _publish_scale(connection, goal, number, author, now) if revision == 0 else None
+    scale = _publish_scale(connection, goal, number, author, now)
     figures = {
         "held_out": [asdict(figures) if figures else None for figures in compared.held_out],
         "moved": compared.moves.share,
@@ -144,10 +143,28 @@ def retire(connection: Connection, goal: str, number: int, *, author: str, reaso
 def proposed_scale(connection: Connection, goal: str, number: int) -> PointScale | None:
     """The scale on which 50 is the median lead and about one in twenty is hot, by what a model says of the people of
     today, or where it has not seen enough of them, of those that were held out when it was trained."""
-    said = shadow.log_odds(connection, goal, number)
-    if len(said) < ENOUGH:
-        said = find(connection, goal, number).manifest.get("log_odds", [])
-    return propose(said, _policy(connection, goal)[0].buckets[0].at_least)
+    held_out = find(connection, goal, number).manifest.get("log_odds", [])
+    return scale_of(shadow.log_odds(connection, goal, number), held_out, _policy(connection, goal)[0])
+
+
+def scale_of(today: Sequence[float], held_out: Sequence[float], policy: Policy) -> PointScale | None:
+    """The same by what a model says of the people of today, where they are enough, or of those held out."""
+    return propose(today if len(today) >= ENOUGH else held_out, policy.buckets[0].at_least)
+
+
+def brought_scale(connection: Connection, goal: str, number: int) -> PointScale | None:
+    """The scale that a promotion would publish: that of the first model, unless somebody has set one before."""
+    if models.champions(connection, goal)[0] or _policy(connection, goal)[0].scale != policies.Scale():
+        return None
+    return proposed_scale(connection, goal, number)
+
+
+def policy_with(connection: Connection, goal: str, number: int) -> Policy:
+    """The policy that there is once a model is promoted: the first one brings its scale with it."""
+    policy = _policy(connection, goal)[0]
+    find(connection, goal, number)
+    scale = brought_scale(connection, goal, number)
+    return policy if scale is None else _scaled(policy, scale)
 
 
 def publish_scale(
@@ -155,18 +172,22 @@ def publish_scale(
 ) -> int:
     """Append the policy revision with this scale; returns its number. Raises `EditConflict`."""
     policy, current = _policy(connection, goal)
-    body = policy.model_dump(mode="json")
-    body["scale"] |= asdict(scale)
     return revisions.publish(
-        connection, "policy", goal, policies.parse(body).model_dump(mode="json"),
+        connection, "policy", goal, _scaled(policy, scale).model_dump(mode="json"),
         after=current.revision, author=author, comment=comment, now=now,
     ).revision  # fmt: skip
 
 
+def _scaled(policy: Policy, scale: PointScale) -> Policy:
+    body = policy.model_dump(mode="json")
+    body["scale"] |= asdict(scale)
+    return policies.parse(body)
+
+
 def _publish_scale(connection: Connection, goal: str, number: int, author: str, now: datetime) -> PointScale | None:
     """The scale that comes with the first model, unless somebody has set one before."""
-    scale = proposed_scale(connection, goal, number)
-    if scale is None or _policy(connection, goal)[0].scale != policies.Scale():
+    scale = brought_scale(connection, goal, number)
+    if scale is None:
         return None
     comment = f"scale of model {number}: the median lead has 50, {scale.pdo:g} points double the odds"
     publish_scale(connection, goal, scale, author, comment, now)

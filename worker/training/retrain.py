@@ -7,8 +7,8 @@ transaction, together with the end of the request: a run that was given up store
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,23 +16,27 @@ import polars as pl
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from worker.lifecycle.policy import Scale
 from worker.store import models, shadow
 from worker.store.models import Registered, Stored
-from worker.training import drift, leakage, rates
+from worker.store.shadow import Said
+from worker.training import drift, leakage, rates, registry
+from worker.training.anchor import Anchored, anchored
 from worker.training.artefact import pack
 from worker.training.collection import snapshots
 from worker.training.fills import days_to_filling
-from worker.training.fit import fit
+from worker.training.fit import Fit, fit
 from worker.training.history import read
 from worker.training.measure import measure
 from worker.training.preview import NEEDED
 from worker.training.promotion import Figures
 from worker.training.refusal import ModelRefused
 from worker.training.reporting import Trained, plain, reported, stored
-from worker.training.shop import Progress, Shop, people_of_today
+from worker.training.shop import Progress, Shop, people_of_today, shadowed
 from worker.training.table import Table
 
 if TYPE_CHECKING:
+    from worker.rescoring.basis import Trained as Scorer
     from worker.scoring.model import Model
 
 HELD_OUT = 0.25
@@ -59,7 +63,7 @@ class Made:
     manifest: Mapping[str, Any]
     report: bytes | None
     figures: Figures | None
-    shadow: Mapping[int, float]
+    shadow: Mapping[int, Said]
 
 
 def train(shop: Shop, seed: int, progress: Progress) -> list[Made]:
@@ -139,13 +143,16 @@ def _make(
     )
     progress(0.15)
     kept = leakage.kept(verdicts)
+    champion = _champion(shop, segment)
     fitted = fit(
-        learned.only(kept), seed=seed, horizon=shop.goal.horizon, progress=lambda done, _: progress(0.15 + 0.7 * done)
-    )
+        learned.only(kept), seed=seed, horizon=shop.goal.horizon, incumbent=champion.kind if champion else None,
+        progress=lambda done, _: progress(0.15 + 0.7 * done),
+    )  # fmt: skip
+    anchor = _anchored(shop, champion, fitted, learned)
+    fitted = replace(fitted, model=anchor.model) if anchor else fitted
     model = fitted.model
     said = model.log_odds(judged.frame)
     figures = measure(judged.label, said, judged.person, judged.weight) if model.signal else None
-    champion = _champion(shop, segment)
     beside, others = _rivals(shop, champion, judged)
     progress(0.85)
     says = model.log_odds(today)
@@ -160,6 +167,7 @@ def _make(
         "held_out": how,
         "data": {
             "first": _iso(table.at.min()),
+            "learned": _iso(table.at[rows].max()),
             "last": _iso(table.at.max()),
             "until": shop.until.isoformat(),
             "rows": len(table),
@@ -172,6 +180,7 @@ def _make(
             "champion_number": champion.number if champion else None,
         },
         "validation": plain(report) if report else None,
+        "anchor": {"share": anchor.share, "reason": anchor.reason} if anchor else None,
         "left_out": [_told(verdict) for verdict in verdicts if not verdict.kept],
         "overridden": [_told(verdict) for verdict in verdicts if verdict.override],
         **_references(model, judged, said, today),
@@ -179,9 +188,35 @@ def _make(
         "rates": rates.measured(learned.only(kept), model.axes).plain() if model.signal else {},
     }
     artefact, whole = pack(model, manifest, shop.key)
-    said_today = dict(zip(today.get_column("person_id").to_list(), says.tolist(), strict=True))
+    shown = shadowed(shop, today, _candidate(shop, model, manifest, says))
     progress(1.0)
-    return Made(segment, model, artefact, whole, stored(report) if report else None, figures, said_today)
+    return Made(segment, model, artefact, whole, stored(report) if report else None, figures, shown)
+
+
+def _anchored(shop: Shop, champion: Registered | None, fitted: Fit, learned: Table) -> Anchored | None:
+    """The fresh model, held near the champion; None without one that can be used."""
+    if champion is None:
+        return None
+    try:
+        model = shop.model(champion.number)
+    except (ModelRefused, ValueError):
+        return None
+    assert learned.at is not None, "snapshots have instants"
+    data = champion.manifest["data"]
+    seen_until = np.datetime64(datetime.fromisoformat(data.get("learned", data["last"])).replace(tzinfo=None))
+    rows = np.flatnonzero((learned.at > seen_until) & np.isfinite(fitted.oof))
+    return anchored(fitted.model, model, learned.take(rows).one_each(), fitted.oof[rows])
+
+
+def _candidate(shop: Shop, model: Model, manifest: Mapping[str, Any], says: NDArray[np.float64]) -> Scorer:
+    """The model as it would score: with the scale that it would bring, were it the first. `says`: of those people of
+    today whom it is for."""
+    from worker.rescoring.basis import Trained as Scorer
+
+    scale = None
+    if shop.basis is not None and not shop.basis.champions and shop.basis.policy.scale == Scale():
+        scale = registry.scale_of(says.tolist(), manifest["log_odds"], shop.basis.policy)
+    return Scorer(0, model, conversions=manifest["data"]["conversions"], brings=scale)
 
 
 def _references(model: Model, judged: Table, said: NDArray[np.float64], today: pl.DataFrame) -> dict[str, Any]:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import adbc_driver_postgresql.dbapi as adbc
     from sqlalchemy import Engine
 
+    from worker.rescoring.basis import Basis, Trained
     from worker.scoring.model import Model
+    from worker.store.shadow import Said
 
 MOST_LOOKED_AT = 20_000
 """People of today who are enough to see how the world is."""
@@ -35,7 +37,7 @@ Progress = Callable[[float, str], None]
 class Shop:
     """`name` is the goal's, `features` all that there are. `model` loads a registered one by its number (it raises
     `ModelRefused`). `until`: all that happened by then was read from the CRMs. `key` seals what is made. `overrides`:
-    feature -> why it is used against the verdict on it."""
+    feature -> why it is used against the verdict on it. `basis`: what scores the goal's people now, where it can."""
 
     engine: Engine
     arrow: adbc.Connection
@@ -47,6 +49,7 @@ class Shop:
     until: datetime
     key: str | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
+    basis: Basis | None = None
 
 
 def people_of_today(shop: Shop, history: History, names: Sequence[str]) -> pl.DataFrame:
@@ -70,3 +73,19 @@ def people_of_today(shop: Shop, history: History, names: Sequence[str]) -> pl.Da
     if parts:
         return pl.concat(parts)
     return here.with_columns(pl.lit(None, feature.type.dtype).alias(feature.name) for feature in wanted)
+
+
+def shadowed(shop: Shop, today: pl.DataFrame, trained: Trained) -> dict[int, Said]:
+    """What people of today (as `people_of_today` gives them) would have with a model in the champion's place."""
+    from worker.rescoring.basis import in_the_shadow
+    from worker.store.shadow import Said
+
+    if shop.basis is None:
+        said = trained.model.log_odds(today).tolist()
+        return {person: Said(its, None) for person, its in zip(today["person_id"].to_list(), said, strict=True)}
+    found: dict[int, Said] = {}
+    for first in range(0, today.height, _AT_ONCE):
+        some = today.slice(first, _AT_ONCE)
+        known = facts.read(shop.arrow, some.select("person_id", "as_of"))
+        found |= in_the_shadow(known, some.drop("segment"), trained, shop.basis)
+    return found

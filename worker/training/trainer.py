@@ -50,7 +50,7 @@ def own_command(request: Request) -> Sequence[str]:
 @dataclass(frozen=True, slots=True)
 class Trainer:
     """`command` makes the process of a request: it ends the request in the database before it ends itself. `quiet`:
-    what that writes to standard error is nobody's to read."""
+    what that writes to standard error is nobody's to read. `beat`: told as long as the trainer goes on."""
 
     engine: Engine
     owner: str
@@ -58,6 +58,7 @@ class Trainer:
     limits: Limits = field(default_factory=Limits)
     command: Callable[[Request], Sequence[str]] = own_command
     quiet: bool = False
+    beat: Callable[[], None] = lambda: None
 
     def work(self, *, only: int | None = None, stop: Callable[[], bool] = lambda: False) -> Request | None:
         """Do the oldest request (or `only` this one); returns how it ended, None when there was nothing to take.
@@ -82,6 +83,7 @@ class Trainer:
         """Tell that this trainer is there."""
         with self.engine.begin() as connection:
             training.seen(connection, self.owner, self.clock())
+        self.beat()
 
     def leave(self) -> None:
         """Tell that it is not there any more."""

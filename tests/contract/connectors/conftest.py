@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.connectors.hubspot_portal import PracticePortal
+from tests.contract.connectors.hubspot_site import TOKEN, VARIABLE
 from tests.contract.connectors.practice import Host, hosted
 from tests.contract.connectors.salesforce_org import SECRET, PracticeOrg
 
@@ -32,3 +34,12 @@ def org(salesforce_host: Host, salesforce_directory: Path, monkeypatch: pytest.M
     practice = PracticeOrg(salesforce_host, salesforce_directory)
     yield practice
     practice.close()
+
+
+@pytest.fixture
+def portal(salesforce_host: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticePortal]:
+    """A practice HubSpot account, on the same host."""
+    monkeypatch.setenv(VARIABLE, TOKEN)
+    practice = PracticePortal(salesforce_host, "v3")
+    yield practice
+    practice.site.close()

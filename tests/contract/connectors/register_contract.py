@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -18,6 +19,8 @@ from tests.contract.connectors.crm_practice import (
     refs,
     roll,
 )
+
+HOUR = timedelta(hours=1)
 
 
 class RegisterContract:
@@ -55,6 +58,29 @@ class RegisterContract:
         ]
         assert all(page.done for page in fetched)
         assert by_ref(fetched) == by_ref(pages)
+
+    def test_a_window_brings_what_was_changed_in_it_and_ends(self, practice: Practice) -> None:
+        practice.add_people(1)
+        practice.clock.advance(HOUR)
+        since = practice.clock.now()
+        practice.clock.advance(HOUR)
+        inside = practice.add_people(5)
+        practice.clock.advance(HOUR)
+        until = practice.clock.now()
+        practice.clock.advance(HOUR)
+        practice.add_people(1)
+        practice.clock.advance(NOW_ON)
+        gate = Learning()
+        crm = practice.open(gate=gate, page_size=2)
+        cursor = crm.window(practice.people_stream, since, until)
+        if cursor is None:
+            pytest.skip("it is read as a whole")
+        crm.census(crm.objects[0], None)
+        gate.entered.clear()
+        pages = drain(crm, practice.people_stream, cursor)
+        assert sorted(refs(pages)) == sorted(inside)
+        assert not any(page.backfill for page in pages)
+        assert set(gate.entered) == {Lane.REFRESH}
 
     def test_rows_that_are_gone_are_fetched_as_deletions(self, practice: Practice) -> None:
         gone, first, second, third, stays = practice.add_people(5)

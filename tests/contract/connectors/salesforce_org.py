@@ -55,7 +55,7 @@ class PracticeOrg(Practice):
         self._bulk_from = bulk_from
         self.faults = host.show(build_app(self.org, server), self.clock)
         self.url = host.url
-        self._ca = host.ca
+        self.ca = host.ca
         self._tokens = MemoryTokens()
         self._opened: list[Crm] = []
 
@@ -72,7 +72,7 @@ class PracticeOrg(Practice):
             "name": "acme",
             "auth": {"type": "client_credentials", "consumer_key": KEY, "consumer_secret": {"env": "SF_SECRET"}},
             "login_url": self.url,
-            "ca_bundle": self._ca,
+            "ca_bundle": self.ca,
             "page_size": page_size or 2000,
             "bulk_page_size": page_size or 10_000,
             "bulk_from": self._bulk_from,

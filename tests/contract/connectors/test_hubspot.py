@@ -448,3 +448,26 @@ def test_with_the_shared_gate_no_limit_of_the_account_is_ever_hit(
     statuses = {exchange.status for exchange in site.calls}
     assert statuses == {200}
     assert sum(exchange.endpoint.endswith("/search") for exchange in site.calls) == 12
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (("CRM_UI", "userId:7"), "user userId:7"),
+        (("AUTOMATION_PLATFORM", "4711"), "flow 4711"),
+        (("IMPORT", "31"), "import 31"),
+        (("SALESFORCE", ""), "integration"),
+        (("NEW_THING", "1"), "something unknown NEW_THING 1"),
+        (("CRM_UI", "ann@acme.test"), "user"),
+    ],
+)
+def test_who_changed_a_property_is_told_by_its_history(
+    practice: PracticePortal, source: tuple[str, str], told: str
+) -> None:
+    (contact,) = practice.add_people(1)
+    crm = practice.open()
+    crm.push([FieldWrite(contact, {ScoreField.SCORE: 7})])
+    practice.clock.advance(MINUTE)
+    practice.portal.update("contacts", contact.id, {"lead_gauge_score": "5"}, source=source)
+    practice.portal.update("contacts", contact.id, {"jobtitle": "CEO"}, source=("FORM", "f"))
+    assert {ref: str(author) for ref, author in crm.authors({contact: [ScoreField.SCORE]}).items()} == {contact: told}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -112,6 +112,22 @@ def test_what_the_fast_tier_handed_on_comes_again_when_it_changes_or_another_pro
     assert set(refs(drain(practice.open(), "contacts", cursor, Tier.FAST))) == {one, two}
     practice.clock.advance(NOW_ON)
     assert set(refs(drain(crm, "contacts", cursor))) == {one, two}
+
+
+def test_a_version_that_is_stored_is_not_read_again(practice: PracticePortal) -> None:
+    cursor = drain(practice.open(), "contacts", None)[-1].cursor
+    edited, *others = practice.add_people(3)
+    practice.clock.advance(timedelta(hours=1))
+    stored = {lead.ref: lead.modified_at for page in drain(practice.open(), "contacts", cursor) for lead in page.leads}
+    practice.edit(edited)
+    practice.clock.advance(NOW_ON)
+
+    def known(asked: Sequence[RecordRef]) -> Mapping[RecordRef, datetime]:
+        assert set(asked) == {edited, *others}
+        return stored
+
+    for tier in (Tier.COMPLETE, Tier.FAST):
+        assert refs([practice.open().pull("contacts", cursor, tier, known)]) == [edited]
 
 
 def test_a_fetch_takes_any_number_and_knows_an_erased_contact(practice: PracticePortal) -> None:

@@ -227,7 +227,7 @@ def test_a_row_that_no_query_shows_is_fetched_as_a_deletion(org: PracticeOrg) ->
     purged, stays = org.add_people(2)
     org.org.delete("Lead", purged.id, purge=True)
     page = org.open().fetch([purged, stays])
-    assert deletions([page]) == {purged: Deletion(purged, START)}
+    assert deletions([page]) == {purged: Deletion(purged, START, unseen=True)}
     assert refs([page]) == [stays]
     with pytest.raises(ValueError, match="one object"):
         org.open().fetch([stays, org.contact()])

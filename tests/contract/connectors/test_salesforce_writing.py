@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from connectors.errors import Misconfigured
-from connectors.records import FieldWrite, ScoreField, WriteOutcome
+from connectors.records import Author, AuthorKind, FieldWrite, ScoreField, WriteOutcome
 from tests.contract.connectors.crm_contract import (
     VALUES,
 )
@@ -102,3 +102,24 @@ def test_a_field_that_is_mapped_to_nothing_is_not_written(org: PracticeOrg) -> N
     assert ScoreField.SCORE not in crm.writable
     crm.push([FieldWrite(lead, {ScoreField.SCORE: 5, ScoreField.GRADE: "B2", ScoreField.VERSION: "v1"})])
     assert crm.read_back([lead]) == {lead: {ScoreField.GRADE: "B2", ScoreField.VERSION: "v1"}}
+
+
+def test_who_changed_a_field_is_told_by_its_history_else_by_the_record(org: PracticeOrg) -> None:
+    world, crm = org.org, org.open()
+    rep = world.insert("User", {"Username": "rep@x.example", "LastName": "Rep", "Email": "r@x.example"})
+    flow = world.insert(
+        "User",
+        {"Username": "a@x.example", "LastName": "A", "Email": "a@x.example", "UserType": "AutomatedProcess"},
+    )
+    ours, typed, contact = org.lead(), org.lead(), org.contact()
+    loaded = org.add_people(50)
+    crm.push([FieldWrite(ours, {ScoreField.SCORE: 7})])
+    world.update("Lead", typed.id, {"Lead_Score__c": 5}, by=rep)
+    world.update("Contact", contact.id, {"Lead_Score__c": 5}, by=flow)
+    org.clock.advance(timedelta(hours=1))
+    for lead in loaded:
+        world.update("Lead", lead.id, {"Lead_Score__c": 1}, by=rep)
+    told = crm.authors({ref: [ScoreField.SCORE] for ref in (ours, typed, contact, *loaded)})
+    assert str(told[ours]) == "flow that runs along with our write"
+    assert (told[typed], told[contact]) == (Author(AuthorKind.PERSON, rep), Author(AuthorKind.AUTOMATION, flow))
+    assert {told[lead] for lead in loaded} == {Author(AuthorKind.IMPORT, rep)}

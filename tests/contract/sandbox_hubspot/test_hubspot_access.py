@@ -105,6 +105,14 @@ def test_api_usage_counts_this_days_calls(serve: Serve) -> None:
     assert usage["resetsAt"] == "2026-11-21T05:00:00Z"
 
 
+def test_a_private_apps_token_tells_its_own_scopes(serve: Serve) -> None:
+    live = serve(tokens={"pat-eu1-some": frozenset({"forms", "content"})})
+    ask = "/oauth/v2/private-apps/get/access-token-info"
+    told = live.post(ask, {"tokenKey": "pat-eu1-some"}, token="pat-eu1-some").json()
+    assert (told["hubId"], told["scopes"]) == (9001, ["content", "forms"])
+    assert live.post(ask, {"tokenKey": "pat-eu1-other"}, token="pat-eu1-some").status_code == 404
+
+
 def test_account_details_name_the_portal(live: Live) -> None:
     details: dict[str, Any] = live.get("/account-info/v3/details").json()
     expected = {"portalId": 9001, "timeZone": "America/New_York", "utcOffset": "-05:00"}

@@ -261,6 +261,8 @@ def test_each_part_of_a_batch_counts_as_a_call(practice: Practice, api: Api) -> 
 
 
 def test_a_field_made_over_the_api_is_hidden_until_it_is_granted(practice: Practice, api: Api) -> None:
+    (rights,) = practice.org.rows("UserPermissionAccess")
+    practice.org.update("UserPermissionAccess", rights["Id"], {"PermissionsCustomizeApplication": True})
     id = _lead(practice)
     metadata = {"label": "Fit", "type": "Number", "precision": 3, "scale": 0}
     made = api("POST", "tooling/sobjects/CustomField", json={"FullName": "Lead.Fit__c", "Metadata": metadata})

@@ -5,9 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,23 +41,57 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], directory: Pat
         return Ended(process.exitcode, out, err)
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A command that goes on."""
+
+    process: ForkServerProcess
+
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def poll(self) -> int | None:
+        """How it ended; None while it has not."""
+        return self.process.exitcode
+
+    def wait(self) -> None:
+        self.process.join()
+
+
+def start(arguments: Sequence[str], environment: Mapping[str, str], directory: Path, log: Path) -> Running:
+    """A command that is left running, in a session of its own; what it says is added to `log`."""
+    process = _forks().Process(target=_session, args=(list(arguments), dict(environment), directory, log))
+    process.start()
+    return Running(process)
+
+
+def _session(arguments: list[str], environment: dict[str, str], directory: Path, log: Path) -> None:
+    os.setsid()
+    _command(arguments, environment, directory, log, log, os.O_APPEND)
+
+
 def _forks() -> ForkServerContext:
     """Forks of a process that runs nothing else and has never seen pytest."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["worker.cli.main"])
+    context.set_forkserver_preload(["worker.cli.main", "worker.tasks"])
     return context
 
 
-def _command(arguments: list[str], environment: dict[str, str], directory: Path, out: Path, err: Path) -> None:
+def _command(
+    arguments: list[str], environment: dict[str, str], directory: Path, out: Path, err: Path, how: int = os.O_TRUNC
+) -> None:
     from rich.console import Console
 
     from worker.cli import main, screen
 
     os.environ.clear()
     os.environ.update(environment)
+    time.tzset()
     os.chdir(directory)
     for file, descriptor in ((out, 1), (err, 2)):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | how), descriptor)
     Console.__init__(screen.out, highlight=False)  # made with the environment of the import
     Console.__init__(screen.err, stderr=True, highlight=False)
     sys.argv = ["leadgauge", *arguments]

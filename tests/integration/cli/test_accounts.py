@@ -153,7 +153,7 @@ def test_a_narrow_screen_breaks_no_word(accounts: Product, database: psycopg.Con
     status = accounts.run("status", COLUMNS="80").out
     for word in (*SOURCES, "form_submissions", "campaign_members", "problem", "verified", "left to people", "backfill"):
         assert word in status
-    assert all(len(line) <= 80 for line in status.splitlines())
+    assert [line for line in status.splitlines() if len(line) > 80] == []
     ((record,),) = database.execute(
         """SELECT s.source || '/' || s.object || '/' || s.key FROM subject s JOIN ledger l ON l.subject_id = s.id
            WHERE l.state = 'verified' AND s.source = 'salesforce_a' LIMIT 1"""
@@ -221,3 +221,35 @@ def test_status_tells_the_rest_when_redis_is_away(accounts: Product) -> None:
     assert "People" in ended.out
     assert "error: Redis: does not answer: " in ended.err
     assert "correct LEADGAUGE_REDIS_URL" in ended.err
+
+
+def test_the_ledger_is_read_and_steered_from_the_command_line(accounts: Product) -> None:
+    def said(*command: str, code: int = 0) -> Any:
+        ended = accounts.run(*command)
+        assert ended.code == code, ended.said
+        return json.loads(ended.out) if "--json" in command else ended.out + ended.err
+
+    (row,) = said("ledger", "list", "--state", "verified", "--source", "hubspot_b", "--limit", "1", "--json")["rows"]
+    assert row["record"].startswith("hubspot_b/contacts/")
+    shown = said("ledger", "show", str(row["id"]), "--json")
+    assert (shown["hash"], shown["attempts"], shown["code"]) == (row["hash"], 1, None)
+    assert said("ledger", "figure", "--json")["unproved"] == 0
+    assert said("due", "--count").strip().isdecimal()
+    with psycopg.connect(accounts.environment["LEADGAUGE_DATABASE_URL"].replace("+psycopg", "")) as database:
+        for query in said("due", "--sql").split(";")[:2]:
+            assert database.execute(query).fetchone() is not None
+        refused = "UPDATE ledger SET state = 'refused', code = 'NO', values = values || '{\"score\": 1}' WHERE id = %s"
+        database.execute(refused, [row["id"]])
+    assert "NO" in said("ledger", "list", code=1)
+    assert "name rows by their numbers" in said("ledger", "retry", code=2)
+    assert "1 rows dismissed" in said("ledger", "dismiss", str(row["id"]), "--reason", "a test")
+    assert "Rows: none" in said("ledger", "list")
+    assert "is paused since" in said("pause", "--source", "hubspot_b", "--reason", "a wrong rule")
+    assert "1 writes are due now" in said("ledger", "retry", str(row["id"]))
+    assert said("sync", "--once", "--json")["sent"] == 0
+    (would,) = said("ledger", "preview", "--json")["rows"]
+    assert (would["id"], would["changes"]["score"]["would_be"]) == (row["id"], 1)
+    assert "a wrong rule" in said("status")
+    assert "no source is named 'hubspot_c'" in said("resume", "--source", "hubspot_c", code=2)
+    assert "writing goes on" in said("resume")
+    assert said("sync", "--once", "--json")["verified"] == 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
+from random import Random
 
 import pytest
 from sqlalchemy import text
@@ -25,11 +26,14 @@ from worker.bootstrap import Process
 from worker.lifecycle import policy as policies
 from worker.lifecycle.evidence import Evidence
 from worker.lifecycle.guard import withheld
+from worker.lifecycle.replay import STAGES, run
 from worker.lifecycle.stage import Position, decide
 from worker.lifecycle.thresholds import Guard
 from worker.rescoring.batch import rescore
+from worker.rescoring.past import retell
 from worker.settings import Settings
-from worker.store import ledger, revisions, scores, stages, tallies
+from worker.steering.replay import Side, paths_of, recorded
+from worker.store import journeys, ledger, live, outbox, revisions, scores, stages, tallies
 from worker.sync.apply import apply
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -77,10 +81,29 @@ class World:
         while rescore(process.engine, process.arrow, process.bases(), 0, 1, year, WRITABLE, self.now).people:
             pass
         with process.engine.begin() as connection:
-            for row in ledger.take(connection, "crm", self.now, 9):
+            for row in outbox.take(connection, "crm", outbox.Limits(12, 3), self.now, 9).rows:
                 self.written = {ScoreField(name): value for name, value in row.values.items()}
                 ledger.answer(connection, [ledger.Answer(row.id, ledger.State.VERIFIED, self.now)], self.now)
             return str(connection.execute(text("SELECT stage FROM score")).scalar_one())
+
+    def replayed(self) -> list[list[str]]:
+        """Her stages as a replay of all these days tells them, by the recorded scores and by scores told again."""
+        arrow, since = self.process.arrow, NOW - timedelta(days=1)
+        basis, _ = self.process.drafted(GOAL)
+        rows = journeys.scores(arrow, GOAL, since, self.now)
+        (person,) = rows.get_column("person_id").unique()
+        began = live.since(arrow)
+        assert began is not None
+        told = retell(arrow, [person], [basis], began, self.now).paths[0]
+        found = []
+        for path in (paths_of(rows), told):
+            (known, _) = recorded(
+                arrow, GOAL, basis.goal, rows, [path] * 2, journeys.values(arrow, ()),
+                [Side(basis.policy, basis)] * 2, since, self.now,
+            )  # fmt: skip
+            reached = [STAGES[code].value for code in run(known, basis.policy).stage.tolist()]
+            found.append([stage for stage, _ in groupby(reached)])
+        return found
 
     def moves(self) -> list[scores.Transition]:
         with self.process.engine.connect() as connection:
@@ -135,6 +158,7 @@ def test_a_lead_from_birth_to_its_second_chance(world: World) -> None:
         ("sql", "opportunity", "a deal was opened"),
         ("opportunity", "customer", "a deal was won"),
     ]
+    assert world.replayed() == [[to for _, to, _ in shown]] * 2
     policy = world.process.bases()[0].policy
     for before, move in pairwise([None, *world.moves()]):
         assert move is not None
@@ -151,6 +175,7 @@ def test_silence_is_due_by_itself(world: World) -> None:
     assert world.passes(days=39) == "mql"
     assert world.passes(days=1) == "recycled"
     assert world.moves()[-1].cause == "nothing happened for 40 days"
+    assert world.replayed() == [["mql", "recycled"]] * 2
 
 
 def test_what_a_rep_wrote_into_our_field_stands_until_it_is_cleared(world: World) -> None:
@@ -164,6 +189,7 @@ def test_what_a_rep_wrote_into_our_field_stands_until_it_is_cleared(world: World
     del world.written[ScoreField.STAGE]
     assert world.happens(ActivityKind.EMAIL_CLICK) == "sql", "the machine goes on from there"
     assert world.happens(state=RecordState.DISQUALIFIED) == "disqualified"
+    assert world.replayed() == [["mql", "sql", "disqualified"]] * 2
 
 
 def test_who_is_drawn_shows_no_score_and_what_is_saved_is_counted(world: World) -> None:
@@ -180,3 +206,39 @@ def test_who_is_drawn_shows_no_score_and_what_is_saved_is_counted(world: World) 
     with world.process.engine.connect() as connection:
         counted = tallies.since(connection, NOW)["crm"]
     assert (counted.moved, counted.made, counted.saved) == (2, 1, 1)
+
+
+def test_noise_of_five_points_around_a_line_flips_nobody_in_what_is_stored(world: World) -> None:
+    """Entering at 70, leaving below 60; the buckets' lines are at 70 and 50."""
+    process, noise = world.process, Random(5)
+    rules = "".join(
+        f"- {{id: p{n}, group: fit, points: {n}, when: {{employees: {{between: [{n}, {n}]}}}}, say: S}}\n"
+        for n in range(45, 81)
+    )
+    body = f"version: 1\nbase: 0\ngroups: {{fit: {{label: Fit, max: 100}}}}\nrules:\n{rules}"
+    with process.engine.begin() as connection:
+        revisions.publish(connection, "rules", GOAL, body, after=2, author="ann", comment="", now=NOW)
+    lines = {RecordRef("crm", "Lead", f"{line}-{n}"): line for line in (50, 60, 70) for n in range(4)}
+    for number in range(9):
+        at = NOW + timedelta(days=number)
+        scored = {ref: 80 if not number and line == 60 else line + noise.randint(-5, 5) for ref, line in lines.items()}
+        leads = [
+            LeadRecord(ref, RecordState.OPEN, BORN, at, attributes={"employees": score})
+            for ref, score in scored.items()
+        ]
+        with process.engine.begin() as connection:
+            apply(connection, Page({}, True, leads=leads), at)
+        done = rescore(process.engine, process.arrow, process.bases(), 0, 1, timedelta(days=365), WRITABLE, at)
+        assert done.people >= (len(lines) if not number else 1)
+    with process.engine.connect() as connection:
+        shown = connection.execute(
+            text("""
+            SELECT person_id, array_agg(stage ORDER BY as_of) AS stages, array_agg(bucket ORDER BY as_of) AS buckets
+            FROM score_history GROUP BY person_id
+            """)
+        ).all()
+        moves = connection.execute(text("SELECT count(*) FROM transition WHERE from_stage <> to_stage")).scalar_one()
+    flips = [sum(a != b for a, b in pairwise(its)) for row in shown for its in (row.stages, row.buckets)]
+    assert len(shown) == len(lines)
+    assert max(flips) == 1, "each line is crossed once, and not back"
+    assert 0 < moves <= 8, "only those around the entering and the leaving line"

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from tests.integration.cli.product import Product
 from tests.integration.models.conftest import GOAL, NOW, House, alter, by_hand, without_memory
-from worker.store import training
+from worker.cli.rescoring import follow
+from worker.lifecycle.materiality import Writes
+from worker.lifecycle.rollout import Rollout
+from worker.rescoring.past import retell
+from worker.store import tallies, training
 from worker.training.promotion import Figures
 from worker.training.refusal import ModelRefused
 
@@ -156,3 +164,55 @@ def test_status_tells_of_the_models_and_needs_none_of_them_to_load(house: House,
     assert f"{number}, champion: drift unchecked" in told.out
     assert "not those that were registered" in told.err
     assert json.loads(product.run("status", "--json").out)["models"][0]["state"] == "champion"
+
+
+def test_a_model_and_a_rule_file_are_replayed_from_the_facts(house: House, product: Product, tmp_path: Path) -> None:
+    """Scores in force are told again as they were recorded; a draft's are those that it gives once it is in force."""
+    house.meet(60)
+    house.rescore()
+    recorded = {row.person_id: row.score for row in house.rows("SELECT person_id, score FROM score")}
+    house.later(days=2)
+    number = house.register(figures=FIGURES, data={"conversions": 60})
+    told = _replayed(product, house, "model", "replay", str(number))
+    assert told["retold"] >= 2 * len(recorded)
+    assert told["limits"] == [f"nobody was scored before {NOW:%Y-%m-%d %H:%M} UTC: the replay begins then"]
+    more = product.run("rules", "show").out.replace("base: 54", "base: 80", 1)
+    file = tmp_path / "more.yaml"
+    file.write_text(more)
+    told = _replayed(product, house, "rules", "replay", str(file))
+    assert told["difference"]["entered"][0] == 0
+    assert told["difference"]["entered"][1] > 0
+    assert {person["record"] for person in told["becoming"]} <= {f"crm/Lead/{n:04}" for n in range(60)}
+    assert told["groups"]["owner"] == {"(none)": [len(told["becoming"]), 0]}
+    basis, _ = house.process.drafted(GOAL)
+    paths = retell(house.process.arrow, sorted(recorded), [basis], NOW, NOW + timedelta(hours=1)).paths[0]
+    assert dict(zip(paths.person.tolist(), paths.score.tolist(), strict=True)) == recorded
+
+
+def _replayed(product: Product, house: House, *words: str) -> dict[str, Any]:
+    ended = product.run(*words, "--days", "30", "--json", LEADGAUGE_CLOCK=house.time[0].isoformat())
+    assert ended.code == 0, ended.said
+    found: dict[str, Any] = json.loads(ended.out)
+    return found
+
+
+def test_status_tells_how_far_a_change_is_and_what_was_saved(house: House, product: Product) -> None:
+    house.meet(40)
+    house.rescore()
+    with house.process.engine.begin() as connection:
+        tallies.add(connection, {"crm": Writes(900, 90)}, NOW)
+    assert json.loads(product.run("status", "--json").out)["rollouts"] == []
+    product.run("policy", "set", "mql.enter=75")
+    shown = product.run("status")
+    assert "40 of 40 left, no pace yet" in shown.out
+    assert "810 writes" in shown.out
+    house.later(seconds=10)
+    assert house.rescore() == 40
+    assert json.loads(product.run("status", "--json").out)["rollouts"] == []
+    halfway = Rollout(people=100, left=40, began=NOW, lately=60, span=timedelta(minutes=3))
+    assert (halfway.share, halfway.done_at(NOW)) == (0.6, NOW + timedelta(minutes=2))
+    with house.process.engine.connect() as connection:
+        (scale,) = house.process.scales(connection)
+    follow(house.process.engine, scale, house.process.now)
+    with pytest.raises(typer.Exit):
+        follow(house.process.engine, replace(scale, policy=9), house.process.now, patience=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import asdict, replace
 
 import pytest
@@ -150,6 +151,28 @@ def test_a_challenger_scores_in_the_shadow_and_changes_nothing(house: House) -> 
         compared = registry.compare(connection, GOAL, number)
     assert compared.moves.people == 60
     assert compared.champion is None
+
+
+def test_what_a_promotion_would_move_is_what_it_moves(house: House) -> None:
+    """With the rules' share beside the model, the scale that it brings, and the hysteresis of buckets."""
+    house.meet(150)
+    house.rescore()
+    number = house.register(data={"conversions": 60})
+    for _ in range(2):  # the first look tells which scale it would bring
+        house.dirty()
+        house.rescore()
+        without_memory(house)
+    with house.process.engine.connect() as connection:
+        told = registry.compare(connection, GOAL, number)
+    before = {row.person_id: row.bucket for row in house.rows("SELECT person_id, bucket FROM score")}
+    promoted = promote(house, number)
+    assert promoted.scale is not None
+    assert house.rescore() == 150
+    rows = house.rows("SELECT person_id, bucket, score, model FROM score")
+    assert {row.model for row in rows} == {number}
+    moved = Counter((before[row.person_id], row.bucket) for row in rows)
+    assert len(moved) > 1
+    assert told.moves.by_bucket == moved
 
 
 def test_who_has_a_model_of_the_segment_is_scored_by_it_and_the_rest_by_everybodys(house: House) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from tests.integration.policy.conftest import Run
-from worker.lifecycle.policy import PolicyError
+from worker.lifecycle.policy import Policy, PolicyError, change
+from worker.steering import policies
 from worker.store.revisions import EditConflict
 
 
@@ -56,6 +59,29 @@ def test_a_file_changes_what_it_says_and_is_refused_with_its_line(run: Run, tmp_
         run("policy", "publish", str(file))
     with pytest.raises(PolicyError, match="cannot be read"):
         run("policy", "publish", str(tmp_path / "none.yaml"))
+
+
+def test_whoever_edits_or_publishes_another_version_than_they_saw_is_told(run: Run, database_url: str) -> None:
+    """As a console does it: whole bodies, by the version that was on the screen."""
+    now, engine = datetime(2026, 11, 2, tzinfo=UTC), create_engine(database_url)
+    bodies = [change(Policy(), f"mql.enter={line}").model_dump(mode="json") for line in (75, 80)]
+    with engine.begin() as connection:
+        seen = policies.save(connection, "default", "calm", bodies[0], 0, "ann", now)
+        newer = policies.save(connection, "default", "calm", bodies[1], seen.version, "bob", now)
+        with pytest.raises(EditConflict, match="edited by somebody else"):
+            policies.save(connection, "default", "calm", bodies[0], seen.version, "ann", now)
+        with pytest.raises(EditConflict, match="edited by bob"):
+            policies.publish_draft(connection, "default", "calm", "ann", "", now, version=seen.version)
+        with pytest.raises(PolicyError, match=r"mql\.enter"):
+            policies.save(connection, "default", "calm", {"mql": {"enter": 800}}, newer.version, "ann", now)
+        done = policies.publish_draft(connection, "default", "calm", "ann", "", now, version=newer.version)
+        assert (done.revision.revision, done.changes) == (2, {"mql.enter": (70, 80)})
+        assert not policies.drafts(connection, "default")
+        with pytest.raises(EditConflict):
+            policies.publish(connection, "default", Policy(), 1, "ann", "", now)
+        assert policies.revert(connection, "default", 2, "ann", now).changes == {}
+        assert len(policies.history(connection, "default")) == 2
+    engine.dispose()
 
 
 @pytest.mark.parametrize(

@@ -38,13 +38,18 @@ class CrmWorld:
     activities: dict[RecordRef, Activity] = field(default_factory=dict)
     serial: int = 0
 
+    @property
+    def accounts(self) -> int:
+        """In a source: colleagues are few, however many people there are."""
+        return max(6, self.people // 15)
+
     def first_read(self, source: str, leads: int, activities: int) -> Page:
         """What a CRM that has been there for a year brings when it is read for the first time."""
         if source not in self.sources:
             self.sources.append(source)
         created = [self._new_lead(source, self._ago(days=365)) for _ in range(leads)]
         return Page(
-            {}, True, leads=created, accounts=[self._account(source, n) for n in range(6)],
+            {}, True, leads=created, accounts=[self._account(source, n) for n in range(self.accounts)],
             activities=[self._new_activity(self._ago(days=365)) for _ in range(activities)],
             history=[self._change(self.random.choice(created), self._ago(days=365)) for _ in range(activities // 4)],
             backfill=True,
@@ -97,7 +102,7 @@ class CrmWorld:
 
     def _grown(self, page: Page) -> Page:
         source = self.random.choice(self.sources)
-        number = self.random.randrange(6)
+        number = self.random.randrange(self.accounts)
         if self.random.random() < 0.2:
             return self._gone(page, Deletion(RecordRef(source, "Account", str(number)), self.now))
         return replace(page, accounts=[*page.accounts, self._account(source, number)])
@@ -120,7 +125,8 @@ class CrmWorld:
     def _altered(self, lead: LeadRecord) -> LeadRecord:
         """Something of it changed; others that share the address are one person with it, or no longer."""
         pick = self.random
-        account = RecordRef(lead.ref.source, "Account", str(pick.randrange(6))) if pick.random() < 0.7 else None
+        number = str(pick.randrange(self.accounts))
+        account = RecordRef(lead.ref.source, "Account", number) if pick.random() < 0.7 else None
         elsewhere = [other for other in self.leads if other.source != lead.ref.source]
         return replace(
             lead,

@@ -30,7 +30,7 @@ from connectors.records import (
     Value,
 )
 from worker.people import identity
-from worker.store import database, ledger, people
+from worker.store import database, ledger, outbox, people
 from worker.sync.apply import Applied, apply
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -190,7 +190,7 @@ def test_our_own_write_coming_back_proves_it_and_makes_nobody_dirty(connection: 
     (subject,) = connection.execute(text("SELECT id FROM subject")).scalars()
     values = {"score": 71, "mql_date": None, "reasons": "+10 Downloaded"}
     ledger.intend(connection, [ledger.Intention(subject, subject, "salesforce", values, "first")], 1, 1, NOW)
-    ledger.take(connection, "salesforce", NOW, 10)
+    outbox.take(connection, "salesforce", outbox.Limits(12, 3), NOW, 10)
     shown: dict[ScoreField, Value] = {ScoreField.SCORE: 71.0, ScoreField.REASONS: "+10 Downloaded"}
     other = replace(lead(ref("1"), at=LATER), written={**shown, ScoreField.SCORE: 70.0})
     assert apply(connection, page(leads=[other]), LATER) == Applied(seen=1, dirtied=0, verified=0)

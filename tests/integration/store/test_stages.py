@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from connectors.port import Page
 from connectors.records import (
+    AccountRecord,
     Activity,
     ActivityKind,
+    Deletion,
     LeadRecord,
     Outcome,
     OutcomeStatus,
@@ -23,7 +26,7 @@ from worker.lifecycle.evidence import Evidence, Hold
 from worker.lifecycle.machine import Stage
 from worker.lifecycle.materiality import Writes
 from worker.lifecycle.policy import Policy, change
-from worker.store import ledger, people, stages, tallies
+from worker.store import ledger, outbox, people, revisions, scores, stages, tallies
 from worker.sync.apply import apply
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -98,7 +101,7 @@ def written(connection: Connection, stage: str, state: ledger.State = ledger.Sta
     """A write of ours of the lead's stage; returns the lead's subject."""
     subject, person = connection.exec_driver_sql("SELECT id, person_id FROM subject WHERE object = 'Lead'").one()
     ledger.intend(connection, [ledger.Intention(subject, person, "org", {"stage": stage}, "first")], 1, 1, NOW)
-    (row,) = ledger.take(connection, "org", NOW, 9)
+    (row,) = outbox.take(connection, "org", outbox.Limits(12, 3), NOW, 9).rows
     ledger.answer(connection, [ledger.Answer(row.id, state, NOW)], NOW)
     return int(subject)
 
@@ -145,3 +148,59 @@ def test_writes_are_tallied_by_day(connection: Connection) -> None:
     tallies.add(connection, {"org": Writes(700, 1)}, day(-9))
     assert tallies.since(connection, day(-4)) == {"org": Writes(15, 3), "portal": Writes(1, 1)}
     assert (Writes(415, 3).saved, Writes(415, 3).calls_saved(200), Writes(1, 1).calls_saved(200)) == (412, 3, 0)
+
+
+def test_what_we_wrote_ourselves_is_no_word_of_sales(connection: Connection, found: Callable[..., Evidence]) -> None:
+    first = found(Page({}, True, leads=[lead(LEAD, day(-9), status="New")]))
+    assert first == Evidence()
+    (row,) = connection.execute(text("SELECT id, person_id FROM subject WHERE key = '1' AND object = 'Lead'"))
+    values, over = {"crm:Status": "Contacted"}, {"crm:Status": "New"}
+    ledger.intend(connection, [ledger.Intention(row.id, row.person_id, "org", values, "stage", over=over)], 1, 1, NOW)
+    outbox.take(connection, "org", outbox.Limits(9, 9), NOW, 9)
+    told = found(Page({}, True, leads=[lead(LEAD, NOW + timedelta(minutes=1), status="Contacted")]), at=NOW)
+    assert told.accepted_at is None
+    found(Page({}, True, leads=[lead(LEAD, NOW + timedelta(minutes=2), status="Hm")]), at=day(1))
+    again = found(Page({}, True, leads=[lead(LEAD, NOW + timedelta(minutes=3), status="Contacted")]), at=day(2))
+    assert again.accepted_at == NOW + timedelta(minutes=3), "somebody chose it anew"
+
+
+@pytest.mark.parametrize(("deals", "open_"), [("contacts", False), ("account", True)])
+def test_a_deal_of_the_account_counts_for_all_its_people_where_the_policy_says_so(
+    connection: Connection, deals: str, *, open_: bool
+) -> None:
+    policy = change(POLICY, f"sales.deals={deals}")
+    account, deal = RecordRef("org", "Account", "1"), RecordRef("org", "Opportunity", "1")
+    person = replace(lead(LEAD, day(-9)), account=account)
+    apply(connection, Page({}, True, leads=[person], accounts=[AccountRecord(account, day(-9), day(-9))]), NOW)
+    revisions.publish(connection, "policy", "default", policy.model_dump(mode="json"), after=0, author="", comment="",
+                      now=NOW)  # fmt: skip
+    opened = Outcome(deal, OutcomeStatus.OPEN, "Offer", day(0), day(0), account=account)
+    applied = apply(connection, Page({}, True, outcomes=[opened]), day(0.5))
+    assert applied.dirtied == int(open_)
+    (id,) = people.lookup(connection, ORG)
+    assert stages.evidence(connection, [id], policy, day(1))[id].deal_open is open_
+    gone = apply(connection, Page({}, True, deletions=[Deletion(deal, day(1))]), day(1))
+    assert gone.dirtied == int(open_)
+    assert not stages.evidence(connection, [id], policy, day(2))[id].deal_open
+
+
+def test_a_stage_that_is_handed_over_in_a_merge_is_recorded_with_its_cause(connection: Connection) -> None:
+    new, old = (replace(lead(ref, day(-9)), email=None) for ref in (LEAD, OTHER))
+    apply(connection, Page({}, True, leads=[new]), NOW)
+    apply(connection, Page({}, True, leads=[old]), NOW)
+    ids = [people.lookup(connection, f"org/{ref.object}/{ref.id}")[0] for ref in (LEAD, OTHER)]
+    stood = [
+        scores.Standing(person, 50, "scored", "cold", stage, NOW, mql_at, NOW, 1, 1, memory={"cause": stage})
+        for person, stage, mql_at in zip(ids, ("nurturing", "accepted"), (None, NOW), strict=True)
+    ]
+    scores.save(connection, "default", stood)
+    evidence = {"accepted_at": day(-1).isoformat()}
+    moved = scores.Transition(ids[1], NOW, None, "accepted", "sales", 50, 1, evidence, {"cause": "accepted"})
+    scores.record_transitions(connection, "default", [moved])
+    apply(connection, Page({}, True, deletions=[Deletion(OTHER, day(1), merged_into=LEAD)]), day(1))
+    (handed,) = scores.moves(connection, "default", ids[0])
+    assert handed == scores.Transition(
+        ids[0], day(1), "nurturing", "accepted", f"joined person {ids[1]}", 50, 1, evidence, {"cause": "accepted"}
+    )
+    changed_at = connection.execute(text("SELECT changed_at FROM person WHERE id = :id"), {"id": ids[0]}).scalar_one()
+    assert changed_at > day(1), "the next decision is a later one"

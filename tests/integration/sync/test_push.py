@@ -11,12 +11,14 @@ from sqlalchemy import Connection
 from connectors.port import Page
 from connectors.records import Deletion, RecordRef, ScoreField
 from tests.integration.sync.conftest import World
-from worker.store import ledger
+from worker.store import ledger, outbox
 from worker.sync.apply import apply
 from worker.sync.pull import pull
-from worker.writeback.push import Pushed, push, retry_after
+from worker.writeback.proof import retry_after
+from worker.writeback.push import Pushed, push
 
 AT_ONCE = timedelta(0)
+LIMITS = outbox.Limits(per_record=12, rounds=3)
 
 
 def write(world: World, verify_after: timedelta = AT_ONCE) -> Pushed:
@@ -68,7 +70,8 @@ def test_a_write_that_never_left_is_done_by_the_next_owner(world: World) -> None
     (lead,) = world.org.add_people(1)
     world.intend(lead)
     with world.engine.begin() as connection:
-        assert len(ledger.take(connection, "acme", world.now(), 10)) == 1  # and then its process died
+        taken = outbox.take(connection, "acme", LIMITS, world.now(), 10)
+        assert len(taken.rows) == 1  # and then its process died
     assert write(world) == Pushed(sent=1, verified=1)
     assert held(world, lead) == 71
 
@@ -86,7 +89,7 @@ def test_an_intention_that_comes_while_the_last_one_is_on_its_way_is_written_aft
     (lead,) = world.org.add_people(1)
     world.intend(lead, score=50)
     with world.engine.begin() as connection:
-        rows = ledger.take(connection, "acme", world.now(), 10)
+        rows = outbox.take(connection, "acme", LIMITS, world.now(), 10).rows
     world.intend(lead, score=60)
     with world.engine.begin() as connection:
         ledger.answer(connection, [ledger.Answer(rows[0].id, ledger.State.ACCEPTED, world.now())], world.now())

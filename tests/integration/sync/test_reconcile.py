@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 
+from tests.contract.connectors.crm_contract import START
 from tests.integration.sync.conftest import World
+from worker.store import completeness
+from worker.sync.audit import Audited
 from worker.sync.pull import pull
 from worker.sync.reconcile import reconcile
 
@@ -77,3 +80,65 @@ def test_where_nothing_differs_nothing_is_fetched_and_the_next_count_is_tomorrow
     assert (done := reconcile(world.holder(), world.crm)) is not None
     assert (done.done, done.counted, done.repaired) == (True, 2, 0)
     assert reconcile(world.holder(), world.crm) is None
+
+
+def looked(world: World) -> list[tuple[object, ...]]:
+    """The days of streams that were looked at, and what was missing."""
+    with world.engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT name, day::text, rows, missed FROM completeness WHERE kind = 'day' AND rows > 0 ORDER BY day, name"
+        )
+        return [tuple(row) for row in rows]
+
+
+def test_a_day_is_read_again_once_it_has_settled_and_what_was_missed_is_told_and_stored(world: World) -> None:
+    world.org.add_people(1)
+    world.wait(minutes=10)
+    for stream in world.crm.streams:
+        pull(world.holder(), world.crm, stream)
+    world.wait(days=1)
+    seen = world.org.lead(LastName="Seen")
+    task = {"WhoId": seen.id, "Subject": "Call", "TaskSubtype": "Call", "Status": "Completed"}
+    world.org.org.insert("Task", task)
+    world.wait(minutes=10)
+    for stream in world.crm.streams:
+        pull(world.holder(), world.crm, stream, force=True)
+    passed = world.now() - timedelta(minutes=20)
+    world.wait(hours=25)
+    for stream in world.crm.streams:
+        pull(world.holder(), world.crm, stream, force=True)
+    late = world.org.org.insert("Task", {**task, "Subject": "Committed late"}, at=passed)
+    world.wait(hours=25)
+    day = (START + timedelta(days=1)).date().isoformat()
+
+    assert (done := reconcile(world.holder(), world.crm)) is not None
+    assert (done.done, done.days) == (True, Audited(rows=3, missed=1))
+    assert looked(world) == [("leads", day, 1, 0), ("tasks", day, 2, 1)]
+    assert world.number(f"SELECT count(*) FROM activity WHERE key = '{late}'") == 1
+    with world.engine.connect() as connection:
+        (gap,) = completeness.gaps(connection)
+        (tasks,) = [its for its in completeness.summary(connection, START.date()) if its.name == "tasks"]
+    assert gap[0] == datetime.combine(START.date() + timedelta(days=1), time(), UTC)
+    assert world.now() - gap[1] < timedelta(minutes=1)
+    assert (tasks.rows, tasks.missed, tasks.failing, tasks.share) == (2, 1, 1, 0.5)
+
+    world.wait(hours=25)
+    assert (again := reconcile(world.holder(), world.crm)) is not None
+    assert again.days == Audited(), "each day is read once"
+
+
+def test_every_field_of_every_row_is_compared_within_a_week(world: World) -> None:
+    leads = world.org.add_people(7)
+    world.wait(minutes=10)
+    pull(world.holder(), world.crm, world.leads)
+    with world.engine.begin() as connection:  # as a fault of ours would leave it: no stamp tells
+        connection.exec_driver_sql('UPDATE record SET attributes = attributes || \'{"company": "Wrong"}\'')
+    found = Audited()
+    for _ in range(7):
+        world.wait(hours=25)
+        night = reconcile(world.holder(), world.crm)
+        assert night is not None
+        assert night.fields.rows == 1, "a seventh of them"
+        found.rows += night.fields.rows
+        found.missed += night.fields.missed
+    assert found == Audited(rows=len(leads), missed=len(leads))

@@ -16,7 +16,8 @@ from connectors.port import Page
 from connectors.records import Activity, ActivityKind, LeadRecord, Outcome, OutcomeStatus, RecordRef, RecordState
 from worker.features.features import Features
 from worker.features.matrix import matrix
-from worker.store import facts
+from worker.store import completeness, facts
+from worker.store.completeness import Kind
 from worker.store.facts import At
 from worker.sync.apply import apply
 from worker.training import collection
@@ -131,3 +132,19 @@ def test_without_anybody_there_is_nothing_to_train_on(engine: Engine, arrow: adb
         snapshots(arrow, Goal(), FEATURES, END)
     assert export(arrow, Goal(), FEATURES, END, tmp_path / "none.parquet") == 0
     assert pl.read_parquet(tmp_path / "none.parquet").columns[:2] == ["person_id", "as_of"]
+
+
+def test_nothing_is_learnt_from_days_that_were_not_read_whole(world: Engine, arrow: adbc.Connection) -> None:
+    drawn = snapshots(arrow, Goal(), FEATURES, END).table.at
+    assert drawn is not None
+    middle = sorted(drawn.astype("datetime64[us]").tolist())[len(drawn) // 2].replace(tzinfo=UTC)
+    mended = middle + timedelta(days=3)
+    with world.begin() as connection:
+        completeness.record(connection, "acme", Kind.DAY, "visits", middle.date(), rows=50, missed=1, now=mended)
+        completeness.record(connection, "acme", Kind.DAY, "deals", day(20).date(), rows=200, missed=1, now=END)
+    left = snapshots(arrow, Goal(), FEATURES, END).table.at
+    assert left is not None
+    begins = datetime.combine(middle.date(), datetime.min.time(), UTC)
+    outside = [at for at in drawn.astype("datetime64[us]").tolist() if not begins <= at.replace(tzinfo=UTC) < mended]
+    assert 0 < len(outside) < len(drawn)
+    assert sorted(left.astype("datetime64[us]").tolist()) == sorted(outside)

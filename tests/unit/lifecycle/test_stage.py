@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from worker.lifecycle.evidence import Evidence, Hold, Standing, held
 from worker.lifecycle.policy import Policy, change
-from worker.lifecycle.stage import Position, Stage, decide, next_due, obstacles
+from worker.lifecycle.stage import Position, Stage, ahead, decide, next_due, obstacles
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 POLICY = Policy()  # enters at 70, leaves below 60
@@ -282,3 +282,25 @@ def test_a_fold_over_the_record_reproduces_every_position(
         assert before == position
         before = Position.remembered(before.stage.value, before.since, before.mql_at, json.loads(memory))
         assert before == position
+
+
+@pytest.mark.parametrize(
+    ("position", "score", "evidence", "policy", "codes"),
+    [
+        (at(Stage.NEW), None, QUIET, POLICY, ["score"]),
+        (at(Stage.NURTURING), 62, QUIET, told("mql.bant=2"), ["score", "bant"]),
+        (at(Stage.NURTURING, left_at=day(-3)), 80, QUIET, POLICY, ["cooldown"]),
+        (at(Stage.RECYCLED), 80, QUIET, POLICY, ["quiet"]),
+        (at(Stage.MQL), 80, QUIET, POLICY, ["confirmed"]),
+        (at(Stage.ACCEPTED), 80, Evidence(confirmed_at=day(-1)), told("sales.bant=3"), ["bant"]),
+        (at(Stage.ACCEPTED, spent_at=day(-1)), 80, Evidence(meeting_at=day(-2)), POLICY, ["confirmed"]),
+        (at(Stage.SQL), 80, QUIET, POLICY, ["deal"]),
+        (at(Stage.CUSTOMER), 80, QUIET, POLICY, ["lasts"]),
+        (at(Stage.MQL), 80, Evidence(hold=Hold(Stage.SQL, day(-1))), POLICY, ["held"]),
+        (at(Stage.MQL), 80, Evidence(hold=Hold(Stage.SQL, day(-9))), told("human.release_days=5"), ["confirmed"]),
+    ],
+)
+def test_what_holds_a_person_from_the_next_stage(
+    position: Position, score: int | None, evidence: Evidence, policy: Policy, codes: list[str]
+) -> None:
+    assert [its.code for its in ahead(position, score, evidence, policy, NOW)] == codes

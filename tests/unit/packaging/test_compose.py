@@ -24,10 +24,12 @@ def compose() -> dict[str, Any]:
     return content
 
 
-def test_every_published_port_is_on_loopback(compose: dict[str, Any]) -> None:
-    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
-    assert ports
-    assert all(port.startswith("127.0.0.1:") for port in ports)
+def test_only_the_console_is_published_and_on_this_machine_alone(compose: dict[str, Any]) -> None:
+    ports = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
+    assert ports == {"web": ["${WEB_ADDRESS:-127.0.0.1:8700}:8700"]}
+    servers = [compose["services"][name]["networks"] for name in ("postgres", "valkey")]
+    assert servers == [["inside"]] * 2
+    assert compose["networks"]["inside"]["internal"]
 
 
 def test_every_secret_volume_and_dependency_is_declared(compose: dict[str, Any]) -> None:
@@ -43,6 +45,12 @@ def test_whoever_is_waited_for_as_healthy_has_a_health_check(compose: dict[str, 
     for service in services.values():
         for name, wanted in service.get("depends_on", {}).items():
             assert wanted["condition"] != "service_healthy" or "healthcheck" in services[name]
+
+
+def test_every_role_that_goes_on_is_watched(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        check = service["healthcheck"]
+        assert check.get("disable") if name == "migrate" else check["test"][0] in ("CMD", "CMD-SHELL"), name
 
 
 def test_every_queue_has_a_worker(compose: dict[str, Any]) -> None:

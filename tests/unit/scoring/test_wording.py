@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from string import Formatter
 
 import numpy as np
@@ -138,3 +139,18 @@ def test_a_column_of_words_is_said_once_for_all_who_share_them() -> None:
         matrix([(p, float(p % 3), "DE", True) for p in range(1, 301)]), MODEL, PointScale(20, 0.05), RULES,
     )  # fmt: skip
     assert len(set(Speech(RULES, scores, shipped()).texts())) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("+5 A", "+5 A; https://lg.example.com/leads/7"),
+        ("x" * 220, "x" * 220 + "; https://lg.example.com/leads/7"),
+        ("x" * 230, "x" * 230),
+        ("", ""),
+    ],
+)
+def test_a_link_to_the_persons_page_where_there_is_room(text: str, shown: str) -> None:
+    wording = replace(shipped(), link="https://lg.example.com/leads/")
+    assert wording.linked(text, 7) == shown
+    assert shipped().linked(text, 7) == text

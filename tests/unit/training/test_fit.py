@@ -16,8 +16,9 @@ from tests.unit.training.tables import leads, noise, table
 from worker.features.feature import FeatureType
 from worker.scoring.model import TRUSTED, Model
 from worker.training.candidates import CANDIDATES, offered
-from worker.training.fit import fit
+from worker.training.fit import _choose, fit
 from worker.training.metrics import auc, ece
+from worker.training.split import split
 
 EXACT = {"logistic_bins", "additive", "additive_blend", "additive_pairs"}
 
@@ -121,6 +122,24 @@ def test_the_simplest_within_one_standard_error_wins_and_the_reason_says_so() ->
     assert found.kind == simple.kind == "logistic_bins"
     assert simple.behind <= simple.error or simple.behind == 0
     assert "logistic_bins" in found.reason or "within one standard error" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("incumbent", "kind", "why"),
+    [(None, "logistic_bins", "the simplest within"), ("additive", "additive", "the kind that scores now, within"),
+     ("boosted", "boosted", "boosted ranks best"), ("forest", "logistic_bins", "the simplest within")],
+)  # fmt: skip
+def test_the_kind_that_scores_now_stays_where_no_other_is_better_beyond_chance(
+    incumbent: str | None, kind: str, why: str
+) -> None:
+    judged = {
+        "logistic_bins": (0.70, 0.74, 0.72), "additive": (0.71, 0.74, 0.71), "boosted": (0.72, 0.73, 0.74),
+        "forest": (0.60, 0.61, 0.62),
+    }  # fmt: skip
+    some = leads(60)
+    found = _choose(judged, some, split(some, seed=0), incumbent)
+    assert found.kind == kind
+    assert why in found.reason
 
 
 def test_few_people_get_no_boosting() -> None:

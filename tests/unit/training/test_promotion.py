@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from worker.lifecycle.policy import Policy, Promotion
+from worker.lifecycle.policy import Policy, Promotion, change
 from worker.training.promotion import Figures, Moves, moves, objections
 
 FIGURES = Figures(1000, 100, 0.75, 0.70, 0.80, 0.30, 0.33, 0.020)
@@ -61,12 +61,13 @@ def test_every_objection_is_told() -> None:
     assert len(objections(bad, FIGURES, THREE_IN_TEN_MOVE, Promotion())) == 3
 
 
-def test_moves_are_counted_on_the_policys_scale() -> None:
-    policy = Policy()  # 0.05 odds are 50 points, 20 points double them
-    at_50, at_70, at_90 = -2.9957, -2.3026, -1.6094
-    counted = moves([(at_90, at_50, "cold"), (at_70, at_70, "cold"), (at_70, None, "cold")], policy)
-    assert counted.by_bucket == {("nurture", "hot"): 1, ("warm", "warm"): 1, ("cold", "warm"): 1}
-    assert counted.share == pytest.approx(2 / 3)
-    chances = Policy.model_validate({"scale": {"kind": "probability"}})
-    assert moves([(0.0, 2.2, "")], chances).by_bucket == {("hot", "nurture"): 1}, "50 % and 90 %"
+def test_moves_are_those_that_people_would_see() -> None:
+    """Out of a bucket only as far as its hysteresis lets them, and by the lines of their own segment."""
+    policy = Policy()
+    german = change(policy, "buckets.0.at_least=95")
+    counted = moves([("cold", 92, policy), ("warm", 66, policy), ("warm", 64, policy), ("warm", 92, german)])
+    assert counted.by_bucket == {
+        ("cold", "hot"): 1, ("warm", "warm"): 2, ("warm", "nurture"): 1,
+    }  # fmt: skip
+    assert counted.share == pytest.approx(2 / 4)
     assert Moves({}).share == 0

@@ -12,6 +12,13 @@ branch_labels = None
 depends_on = None
 
 TABLES = """
+-- The oldest revision of the schema whose code works with this one: every migration leaves room for the release before
+-- it, whose workers run until they are replaced.
+CREATE TABLE compatible (
+    since text NOT NULL
+);
+INSERT INTO compatible VALUES ('0001');
+
 -- Who reads what, and how far it is known to have read. Writing and the nightly census are streams too.
 CREATE TABLE stream (
     source          text NOT NULL,
@@ -46,6 +53,7 @@ CREATE TABLE subject (
     UNIQUE (source, object, key)
 );
 CREATE INDEX subject_person ON subject (person_id);
+CREATE INDEX subject_key ON subject (key);
 
 -- The persons that subjects belonged to before.
 CREATE TABLE membership (
@@ -75,6 +83,8 @@ CREATE TABLE record (
     deleted_at  timestamptz
 );
 CREATE INDEX record_account ON record (account_id) WHERE account_id IS NOT NULL;
+-- Whom people look for by the beginning of a word.
+CREATE INDEX record_words ON record USING gin (to_tsvector('simple', coalesce(name, '') || ' ' || coalesce(email, '')));
 
 -- How records stood before.
 CREATE TABLE record_past (
@@ -144,6 +154,7 @@ CREATE TABLE outcome (
     deleted_at  timestamptz,
     UNIQUE (source, object, key)
 );
+CREATE INDEX outcome_account ON outcome (account_id) WHERE account_id IS NOT NULL;
 CREATE TABLE outcome_person (
     outcome_id bigint NOT NULL REFERENCES outcome ON DELETE CASCADE,
     subject_id bigint NOT NULL REFERENCES subject ON DELETE CASCADE,
@@ -188,11 +199,24 @@ CREATE TABLE census (
     PRIMARY KEY (source, object, key)
 );
 
--- What replayed streams must not bring back. Digests, not identifiers.
+-- What replayed streams must not bring back. Salted digests, not identifiers.
 CREATE TABLE erasure (
     digest    bytea PRIMARY KEY,
     erased_at timestamptz NOT NULL
 );
+CREATE TABLE erasure_salt (
+    salt bytea NOT NULL
+);
+INSERT INTO erasure_salt SELECT uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+
+-- Which copy of the data this is, by where it lies and how far it counted: see worker/store/lineage.py.
+CREATE TABLE lineage (
+    name        text NOT NULL,
+    place       text NOT NULL,
+    beat        bigint NOT NULL,
+    restored_at timestamptz
+);
+CREATE UNIQUE INDEX lineage_once ON lineage ((true));
 
 CREATE TABLE policy (
     goal       text NOT NULL,
@@ -246,6 +270,8 @@ CREATE INDEX score_rules ON score (goal, rules_revision);
 CREATE INDEX score_policy ON score (goal, policy_revision);
 CREATE INDEX score_champions ON score (goal, champions_revision);
 CREATE INDEX score_person ON score (person_id);
+CREATE INDEX score_stage ON score (goal, stage) WHERE stage IS NOT NULL;
+CREATE INDEX score_rank ON score (goal, score DESC NULLS LAST, person_id DESC);
 
 CREATE TABLE score_history (
     goal            text NOT NULL,
@@ -327,11 +353,83 @@ CREATE TABLE ledger (
     intended_at     timestamptz NOT NULL,
     sent_at         timestamptz,
     accepted_at     timestamptz,
-    closed_at       timestamptz
+    closed_at       timestamptz,
+    hash            text GENERATED ALWAYS AS (md5(values::text)) STORED,
+    lane            smallint NOT NULL DEFAULT 0,     -- who goes first: 0 what just happened, 1 what aged, 2 backfill
+    rounds          int NOT NULL DEFAULT 0,          -- how often another writer was found on its fields of late
+    contested_at    timestamptz,                     -- the last time
+    author          text,                            -- and who it was
+    suspected_at    timestamptz,                     -- a pull showed something else than what was verified
+    probe           text,                            -- the refusal that this attempt looks whether it still stands
+    dismissed_at    timestamptz,
+    dismissed_by    text,
+    dismissed_why   text,
+    over            jsonb NOT NULL DEFAULT '{}',     -- what native fields may replace
+    kept            jsonb NOT NULL DEFAULT '{}'      -- native fields that stay as they are, and why
 );
-CREATE UNIQUE INDEX ledger_open ON ledger (subject_id) WHERE state IN ('intended', 'sent', 'accepted');
-CREATE INDEX ledger_due ON ledger (source, state, due_at) WHERE state IN ('intended', 'sent', 'accepted');
+
+-- Tasks for the owners of hot leads: one for each time that a person enters the stage or bucket that is told.
+CREATE TABLE alert (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source      text NOT NULL,
+    subject_id  bigint NOT NULL REFERENCES subject ON DELETE CASCADE,
+    person_id   bigint NOT NULL,
+    entered     text NOT NULL,                       -- the stage or bucket
+    entered_at  timestamptz NOT NULL,
+    body        text NOT NULL,
+    state       text NOT NULL CHECK (state IN ('intended', 'sent', 'made', 'refused')),
+    attempts    int NOT NULL DEFAULT 0,
+    due_at      timestamptz NOT NULL,
+    object      text,                                -- what was made in the CRM
+    key         text,
+    code        text,
+    answer      text,
+    intended_at timestamptz NOT NULL,
+    sent_at     timestamptz,
+    closed_at   timestamptz,
+    UNIQUE (source, person_id, entered, entered_at)
+);
+CREATE INDEX alert_open ON alert (source, due_at) WHERE state IN ('intended', 'sent');
+CREATE INDEX alert_made ON alert (source, object, key) WHERE key IS NOT NULL;
+CREATE INDEX alert_subject ON alert (subject_id);
+-- At most one row a record that is neither proved nor replaced.
+CREATE UNIQUE INDEX ledger_open ON ledger (subject_id) WHERE state NOT IN ('verified', 'superseded');
+CREATE INDEX ledger_due ON ledger (source, state, lane, due_at) WHERE state NOT IN ('verified', 'superseded');
 CREATE INDEX ledger_subject ON ledger (subject_id, id DESC);
+CREATE INDEX ledger_suspected ON ledger (source, suspected_at) WHERE suspected_at IS NOT NULL;
+CREATE INDEX ledger_probe ON ledger (source, probe) WHERE probe IS NOT NULL;
+CREATE INDEX ledger_intended ON ledger (source, intended_at);
+CREATE INDEX ledger_native ON ledger (subject_id) WHERE over <> '{}';
+
+-- Writing stopped by a person: to one account, or ('') to all.
+CREATE TABLE pause (
+    source text PRIMARY KEY,
+    reason text NOT NULL,
+    author text NOT NULL,
+    at     timestamptz NOT NULL
+);
+
+-- Records sent by the minute, for the cap of an hour.
+CREATE TABLE sent_count (
+    source  text NOT NULL,
+    minute  timestamptz NOT NULL,
+    records bigint NOT NULL,
+    full_at timestamptz,                             -- the last batch that was full
+    PRIMARY KEY (source, minute)
+);
+
+-- How whole we were found to be. By kind: a `day` (UTC) of a stream read again once it had settled; `ids`, rows of an
+-- object last changed that day that only a count of all found; `fields`, a share of an object's rows compared that day.
+CREATE TABLE completeness (
+    source     text NOT NULL,
+    kind       text NOT NULL CHECK (kind IN ('day', 'ids', 'fields')),
+    name       text NOT NULL,                        -- the stream or object
+    day        date NOT NULL,
+    rows       bigint NOT NULL,
+    missed     bigint NOT NULL,
+    checked_at timestamptz NOT NULL,
+    PRIMARY KEY (source, kind, name, day)
+);
 
 -- Trained models. The artefact is a zip of a manifest and a skops dump, known by its SHA-256; the seal is its HMAC
 -- under a key that is kept elsewhere.
@@ -382,6 +480,7 @@ CREATE TABLE shadow_score (
     number    int NOT NULL,
     person_id bigint NOT NULL REFERENCES person ON DELETE CASCADE,
     log_odds  double precision NOT NULL,
+    score     smallint,                              -- with the rules' share and guardrails; null: none
     as_of     timestamptz NOT NULL,
     PRIMARY KEY (goal, number, person_id),
     FOREIGN KEY (goal, number) REFERENCES model
@@ -416,6 +515,14 @@ CREATE TABLE trainer (
     seen_at timestamptz NOT NULL
 );
 
+-- Files of snapshots that were written, and on which machine: whoever is erased is taken out of them.
+CREATE TABLE export (
+    host    text NOT NULL,
+    path    text NOT NULL,
+    made_at timestamptz NOT NULL,
+    PRIMARY KEY (host, path)
+);
+
 -- How far the world has moved from what a model was trained on, week by week.
 CREATE TABLE drift (
     goal   text NOT NULL,
@@ -426,13 +533,65 @@ CREATE TABLE drift (
     PRIMARY KEY (goal, number, at),
     FOREIGN KEY (goal, number) REFERENCES model
 );
+
+-- Who may use the console. Without a password: somebody whom the identity provider knows, by `subject`.
+CREATE TABLE console_account (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text NOT NULL,
+    role        text NOT NULL CHECK (role IN ('viewer', 'editor', 'publisher', 'admin')),
+    password    text,                                -- argon2id, with its salt and cost
+    subject     text UNIQUE,
+    created_at  timestamptz NOT NULL,
+    disabled_at timestamptz
+);
+CREATE UNIQUE INDEX console_account_name ON console_account (lower(name));
+
+-- Signed-in browsers and API tokens, by the SHA-256 of their secret.
+CREATE TABLE console_session (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id bigint NOT NULL REFERENCES console_account ON DELETE CASCADE,
+    kind       text NOT NULL CHECK (kind IN ('browser', 'token')),
+    digest     bytea NOT NULL UNIQUE,
+    label      text NOT NULL,
+    created_at timestamptz NOT NULL,
+    seen_at    timestamptz NOT NULL,
+    ends_at    timestamptz NOT NULL
+);
+CREATE INDEX console_session_account ON console_session (account_id);
+
+-- What was changed from the console, its API, and with accounts.
+CREATE TABLE audit (
+    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at      timestamptz NOT NULL,
+    who     text NOT NULL,
+    via     text NOT NULL CHECK (via IN ('console', 'api', 'cli')),
+    action  text NOT NULL,
+    subject text NOT NULL,
+    detail  jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX audit_subject ON audit (action, subject);
+
+-- Rules in the making, like `policy_draft`.
+CREATE TABLE rules_draft (
+    goal       text NOT NULL,
+    name       text NOT NULL,
+    body       text NOT NULL,
+    based_on   int NOT NULL,
+    version    int NOT NULL,
+    author     text NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (goal, name)
+);
 """
 
 NAMES = (
-    "drift, trainer, training_request, shadow_score, model_event, champions, model, ledger, write_tally, feedback, "
-    "stage_hold, transition, score_history, score, rules, policy_draft, policy, erasure, live, person, "
-    "outcome_change, outcome_person, outcome, census, claim, activity, attribute, record_past, record, membership, "
-    "subject, stream"
+    "alert, rules_draft, audit, console_session, console_account, "
+    "completeness, sent_count, pause, "
+    "export, drift, trainer, training_request, shadow_score, model_event, champions, model, ledger, write_tally, "
+    "feedback, "
+    "stage_hold, transition, score_history, score, rules, policy_draft, policy, lineage, erasure_salt, erasure, live, "
+    "person, outcome_change, outcome_person, outcome, census, claim, activity, attribute, record_past, record, "
+    "membership, subject, stream, compatible"
 )
 
 

@@ -1,0 +1,118 @@
+"""`leadgauge init` writes a configuration that works, over nothing that is there; then doctor and backfill as typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.integration.cli import forks
+from tests.integration.cli.forks import Ended
+from tests.integration.setup.bench import HUBSPOT, SALESFORCE, Bench
+from worker.settings import ConfigurationError, parse
+from worker.setup.answers import Answers
+from worker.setup.init import answered, read_answers, write
+from worker.setup.written import written
+
+REPOSITORY = Path(__file__).parents[3]
+ORG = {"url": "acme.my.salesforce.com", "key": "3MVG9..."}
+
+
+def test_the_example_in_the_repository_is_what_init_writes() -> None:
+    places = {"secret": "file:/run/secrets/salesforce"}, {"secret": "file:/run/secrets/hubspot"}
+    told = answered({"salesforce": [{**ORG, **places[0], "time_zone": "Europe/Berlin"}], "hubspot": [places[1]]})
+    assert (REPOSITORY / "deploy/leadgauge.example.yaml").read_text("utf-8") == written(told)
+
+
+def test_all_that_can_be_answered_is_valid_and_what_is_commented_too() -> None:
+    told = Answers.model_validate(
+        {
+            "salesforce": [{**ORG, "user": 'it\'s "me"', "secret": "file:/a b/key", "ca_bundle": "ca.pem"}],
+            "hubspot": [{"name": "one", "starter": True}, {"name": "two", "secret": "env:TWO", "host": "https://h"}],
+            "files": [{"directory": "/data/exports"}],
+            "language": "ru",
+        }
+    )
+    text = written(told)
+    settings = parse(text, Path("x.yaml"))
+    assert [source.name for source in settings.sources] == ["salesforce", "one", "two", "files"]
+    org = settings.sources[0]
+    assert org.kind == "salesforce"
+    assert org.auth.type == "jwt_bearer"
+    assert org.auth.username == 'it\'s "me"'
+    commented = [line.partition("# ")[2] for line in text.splitlines() if line.startswith("    # ")]
+    for line in commented:
+        option = yaml.safe_load(line)
+        kind = "hubspot" if "lifecycle_stage" in option or "email_events" in str(option) else "salesforce"
+        if "budget_amount" in line:
+            kind = "hubspot"
+        body: dict[str, Any] = yaml.safe_load(text)
+        next(source for source in body["sources"] if source["kind"] == kind).update(option)
+        parse(yaml.safe_dump(body), Path("x.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "names no CRM"),
+        ({"salesforce": [{"url": "https://acme.my.salesforce.com"}]}, r"`salesforce\.0\.key` is missing"),
+        ({"salesforce": [{**ORG, "url": "https://acme.lightning.force.com"}]}, "https://acme.my.salesforce.com"),
+        ({"salesforce": [{**ORG, "time_zone": "Mars"}]}, "Europe/Berlin"),
+        ({"hubspot": [{"secret": "pat-na1-1"}]}, "env:NAME or file:PATH"),
+        ({"hubspot": [{"tier": "starter"}]}, r"`hubspot\.0\.tier`"),
+    ],
+)
+def test_answers_that_cannot_be_are_refused(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says) as refused:
+        answered(given)
+    assert "pat-na1" not in str(refused.value)
+
+
+def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
+    file = tmp_path / "leadgauge.yaml"
+    file.write_text("precious", "utf-8")
+    told = answered({"hubspot": [{}]})
+    with pytest.raises(ConfigurationError, match="--force"):
+        write(told, file, force=False)
+    assert file.read_text("utf-8") == "precious"
+    write(told, file, force=True)
+    assert file.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_answers(tmp_path / "nothing")
+
+
+def test_a_new_user_gets_from_nothing_to_all_read(well: Bench, tmp_path: Path) -> None:
+    secrets = {SALESFORCE: "S3CRET", HUBSPOT: next(iter(well.tokens))}
+    servers = {f"LEADGAUGE_{name.upper()}": well.config[name] for name in ("database_url", "redis_url")}
+
+    def type_in(*arguments: str) -> Ended:
+        ended = forks.run(arguments, {"PATH": "/usr/bin:/bin", **secrets, **servers}, tmp_path, within=110)
+        assert "Traceback" not in ended.said, ended.said
+        assert not any(secret in ended.said for secret in secrets.values())
+        return ended
+
+    org, account = well.salesforce, well.hubspot
+    answers = {
+        "salesforce": [{"url": org["login_url"], "key": org["auth"]["consumer_key"], "secret": f"env:{SALESFORCE}",
+                        "time_zone": "Europe/Berlin", "ca_bundle": org["ca_bundle"]}],
+        "hubspot": [{"secret": f"env:{HUBSPOT}", "host": account["host"], "ca_bundle": account["ca_bundle"]}],
+    }  # fmt: skip
+    (tmp_path / "answers.yaml").write_text(yaml.safe_dump(answers), "utf-8")
+    assert type_in("init", "--answers", "answers.yaml").code == 0
+    looked = type_in("doctor", "--json")
+    told = json.loads(looked.out)
+    assert (looked.code, [problem["code"] for problem in told["problems"]]) == (1, ["database_fsync"]), looked.said
+    assert told["sources"]["salesforce"]["objects"]["Lead"] == 1
+    assert told["sources"]["hubspot"]["account"].startswith("account 9001")
+
+    planned = type_in("provision", "--dry-run")
+    assert (planned.code, "Leadgauge writer" in planned.out, "by hand" in planned.err) == (0, True, True), planned.said
+
+    read = json.loads(type_in("backfill", "--json").out)
+    assert (read["left"], read["problems"]) == ([], {})
+    assert read["facts"]["salesforce/leads"] == 1
+    again = json.loads(type_in("backfill", "--json", "--again", "--stream", "contacts", "--source", "hubspot").out)
+    assert again["facts"].keys() == {"hubspot/contacts"}

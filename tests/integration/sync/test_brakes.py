@@ -1,0 +1,298 @@
+"""Writing that must stop stops: another writer, a storm, a full hour, a pause, a dry run; and goes on by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+
+from connectors.brakes import Brakes
+from connectors.port import Page
+from connectors.records import Deletion, RecordRef, ScoreField
+from sandbox.salesforce.automation import Flow, ValidationRule
+from tests.integration.sync.conftest import World
+from worker.store import brakes, entries, ledger, outbox, subjects
+from worker.store.entries import Filter
+from worker.store.ledger import State
+from worker.sync.apply import apply
+from worker.sync.pull import pull
+from worker.writeback.push import Pushed, push
+
+DAY = timedelta(days=1)
+
+
+def forget(connection: Connection, gone: Sequence[Deletion], now: datetime) -> None:
+    apply(connection, Page({}, True, deletions=gone), now)
+
+
+def write(world: World, **limits: Any) -> Pushed:
+    done = push(world.holder(), world.crm, timedelta(0), forget, Brakes(**limits))
+    assert done is not None
+    assert done.problem is None
+    return done
+
+
+def look(world: World) -> None:
+    """The next pull of leads, and what it makes the writer look at."""
+    assert (seen := pull(world.holder(), world.crm, world.leads, force=True)) is not None
+    assert seen.problem is None
+
+
+def entry(world: World, ref: RecordRef) -> entries.Entry:
+    """The newest row of a record."""
+    with world.engine.connect() as connection:
+        return entries.find(connection, Filter(record=ref.id, dismissed=True), world.now(), 1)[0]
+
+
+def held(world: World, ref: RecordRef) -> object:
+    return world.crm.read_back([ref])[ref].get(ScoreField.SCORE)
+
+
+def writes(world: World) -> int:
+    return len(world.org.org.writes)
+
+
+def test_our_own_write_that_comes_back_changes_nothing_and_costs_no_scoring(world: World) -> None:
+    (lead,) = world.org.add_people(1)
+    world.wait(minutes=10)
+    look(world)
+    with world.engine.begin() as connection:
+        connection.execute(text("UPDATE person SET dirty_at = NULL"))
+    world.intend(lead)
+    write(world)
+    world.wait(minutes=10)
+    assert (echo := pull(world.holder(), world.crm, world.leads, force=True)) is not None
+    assert (echo.seen > 0, echo.dirtied) == (True, 0)
+    assert world.number("SELECT count(*) FROM person WHERE dirty_at IS NOT NULL") == 0
+    assert world.number("SELECT count(*) FROM ledger WHERE suspected_at IS NOT NULL") == 0
+    assert world.states() == ["verified"]
+
+
+def test_another_writer_is_named_and_the_fight_ends_after_some_rounds(world: World) -> None:
+    (lead,) = world.org.add_people(1)
+    robot = world.org.org.insert(
+        "User",
+        {"Username": "auto@x.example", "LastName": "Process", "UserType": "AutomatedProcess", "Email": "a@x.example"},
+    )
+    world.wait(minutes=10)
+    look(world)
+    world.intend(lead)
+    assert write(world) == Pushed(sent=1, verified=1)
+    for rounds in (1, 2, 3):
+        world.wait(hours=5)
+        world.org.org.update("Lead", lead.id, {"Lead_Score__c": 5}, by=robot)
+        look(world)
+        assert write(world).contested == 1
+        row = entry(world, lead)
+        assert (row.rounds, row.code, row.author) == (rounds, "OVERWRITTEN", f"flow {robot}")
+        world.wait(hours=1)
+        assert write(world).sent == (rounds < 3)
+    assert entry(world, lead).state is State.DRIFTED
+
+    world.intend(lead, score=80)
+    assert write(world).sent == 0, "a new score does not start the fight anew"
+    assert (entry(world, lead).state, entry(world, lead).code) == (State.PARKED, outbox.CONTESTED)
+    world.wait(hours=25)
+    assert write(world) == Pushed(sent=1, verified=1), "but once a day it is tried"
+    assert held(world, lead) == 80
+
+
+def test_what_runs_along_with_our_own_write_is_told_as_such(world: World) -> None:
+    (lead,) = world.org.add_people(1)
+
+    def undo(org: Any, before: Any, after: Any) -> None:
+        if after["Lead_Score__c"] == 71:
+            org.update("Lead", after["Id"], {"Lead_Score__c": None}, by=after["LastModifiedById"])
+
+    world.org.org.automation.flows.append(Flow("Lead", undo))
+    world.intend(lead)
+    assert write(world).contested == 1
+    assert entry(world, lead).author == "flow that runs along with our write"
+
+
+def test_what_a_person_sets_is_left_to_them_until_somebody_says_otherwise(world: World) -> None:
+    (lead,) = world.org.add_people(1)
+    rep = world.org.org.insert("User", {"Username": "rep@x.example", "LastName": "Rep", "Email": "r@x.example"})
+    world.wait(minutes=10)
+    look(world)
+    world.intend(lead)
+    write(world)
+    world.wait(minutes=10)
+    world.org.org.update("Lead", lead.id, {"Lead_Score__c": 99}, by=rep)
+    look(world)
+    assert write(world).drifted == 1
+    row = entry(world, lead)
+    assert (row.state, row.code, row.author) == (State.DRIFTED, "SET_BY_USER", f"user {rep}")
+    world.wait(days=3)
+    assert (write(world).sent, held(world, lead)) == (0, 99)
+    with world.engine.begin() as connection:
+        assert entries.retry(connection, Filter(ids=[row.id]), world.now()) == 1
+    assert (write(world).verified, held(world, lead)) == (1, 71)
+
+
+def test_a_record_that_is_written_to_too_often_waits_out_the_hour_and_gets_the_newest_values(world: World) -> None:
+    storm, calm = world.org.add_people(2)
+    for score in (10, 20, 30):
+        world.intend(storm, score=score)
+        done = write(world, per_record=2)
+    assert (done.sent, done.held) == (0, 1)
+    assert entry(world, storm).code == outbox.STORM
+    world.intend(storm, score=40)
+    world.intend(calm)
+    assert write(world, per_record=2).sent == 1
+    world.wait(minutes=61)
+    assert write(world, per_record=2).sent == 1
+    assert (held(world, storm), held(world, calm)) == (40, 71)
+
+
+def test_an_hour_has_no_more_writes_than_allowed_whoever_writes(world: World) -> None:
+    leads = world.org.add_people(5)
+    world.intend(*leads)
+    assert write(world, per_hour=3) == Pushed(sent=3, verified=3, capped=True)
+    world.crm = world.org.open()  # another process
+    assert write(world, per_hour=3) == Pushed(capped=True)
+    world.wait(minutes=61)
+    assert write(world, per_hour=3) == Pushed(sent=2, verified=2)
+
+
+def test_a_pause_stops_writing_between_two_batches_and_nothing_else(world: World) -> None:
+    first, second = world.org.add_people(2)
+    world.intend(first, second)
+
+    class Interrupted:
+        """While its first batch is on its way somebody pauses writing."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.crm, name)
+
+        def push_size(self, waiting: int) -> int:
+            return 1
+
+        def push(self, batch: Any, note: Any) -> Any:
+            with world.engine.begin() as connection:
+                brakes.pause(connection, brakes.ALL, "a wrong rule", "ann", world.now())
+            return world.crm.push(batch, note)
+
+    done = push(world.holder(), Interrupted(), timedelta(0), forget)  # type: ignore[arg-type]
+    assert done == Pushed(sent=1, verified=1)
+    assert sorted(world.states()) == ["intended", "verified"]
+    with world.engine.begin() as connection:
+        assert outbox.due_sources(connection, ["acme"], world.now(), world.now(), held=["acme"]) == []
+        assert brakes.resume(connection, "acme") == 0, "all are stopped"
+        assert brakes.resume(connection, brakes.ALL) == 1
+    assert write(world).verified == 1
+
+
+def test_a_dry_run_writes_nothing_and_shows_what_it_would(world: World) -> None:
+    (lead,) = world.org.add_people(1)
+    world.intend(lead)
+    before = writes(world)
+    assert write(world, dry_run=True) == Pushed()
+    assert writes(world) == before
+    with world.engine.connect() as connection:
+        (shown,) = entries.find(connection, Filter(states=(State.INTENDED,)), world.now())
+    assert shown.differences() == {"score": (None, 71)}
+
+
+@pytest.mark.parametrize("mended", [False, True])
+def test_a_refusal_is_looked_at_once_a_day_by_one_row_of_its_kind(world: World, mended: bool) -> None:
+    leads = world.org.add_people(3)
+    world.org.org.automation.validation_rules.append(ValidationRule("Lead", "No scores here", lambda row: True))
+    world.intend(*leads)
+    write(world)
+    assert set(world.states()) == {"refused"}
+    assert write(world).sent == 0
+    world.wait(hours=31)
+    if mended:
+        world.org.org.automation.validation_rules.clear()
+    assert write(world).sent == 1, "one of them finds out"
+    assert write(world).sent == (2 if mended else 0)
+    assert set(world.states()) == {"verified" if mended else "refused"}
+
+
+def test_a_record_that_was_changed_since_it_refused_is_tried_again(world: World) -> None:
+    lead, other = world.org.add_people(2)
+    rule = ValidationRule("Lead", "Company is missing", lambda row: row["Company"] == "Acme")
+    world.org.org.automation.validation_rules.append(rule)
+    world.wait(minutes=10)
+    look(world)
+    world.intend(lead, other)
+    write(world)
+    world.wait(hours=2)
+    world.org.org.update("Lead", lead.id, {"Company": "Bolt"})
+    look(world)
+    assert write(world).verified == 1
+    assert sorted(world.states()) == ["refused", "verified"]
+
+
+def test_a_dismissed_row_is_neither_tried_nor_told_of_but_a_newer_score_is_written(world: World) -> None:
+    (lead,) = world.org.add_people(1)
+    world.org.org.automation.validation_rules.append(ValidationRule("Lead", "No", lambda row: True))
+    world.intend(lead)
+    write(world)
+    with world.engine.begin() as connection:
+        with pytest.raises(ValueError, match="say why"):
+            entries.dismiss(connection, Filter(record=lead.id), " ", "ann", world.now())
+        assert entries.dismiss(connection, Filter(record=lead.id), "a test record", "ann", world.now()) == 1
+        (figure,) = entries.figures(connection, world.now() - DAY)
+    assert (figure.intended, figure.verified, figure.dismissed, figure.share) == (1, 0, 1, 1)
+    row = entry(world, lead)
+    assert (row.dismissed_by, row.dismissed_why) == ("ann", "a test record")
+    world.org.org.automation.validation_rules.clear()
+    world.wait(days=2)
+    assert write(world).sent == 0
+    world.intend(lead, score=60)
+    assert write(world).verified == 1
+
+
+class Small:
+    """The CRM, with calls that carry few records."""
+
+    def __init__(self, world: World, size: int) -> None:
+        self._world, self._size = world, size
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._world.crm, name)
+
+    def push_size(self, waiting: int) -> int:
+        return self._size
+
+
+def test_where_much_is_written_the_rest_waits_for_a_full_call_but_not_for_long(world: World) -> None:
+    leads = world.org.add_people(6)
+    world.intend(*leads[:5])
+
+    def sent() -> int:
+        done = push(world.holder(), Small(world, 2), timedelta(seconds=20), forget)  # type: ignore[arg-type]
+        assert done is not None
+        return done.sent
+
+    assert sent() == 4
+    world.wait(seconds=30)
+    assert sent() == 0
+    world.wait(seconds=11)
+    assert sent() == 1
+    world.wait(seconds=1)
+    world.intend(leads[5])
+    assert sent() == 1, "nobody waits where little is written"
+
+
+def test_what_just_happened_is_written_before_what_time_brought_and_that_before_history(world: World) -> None:
+    leads = world.org.add_people(3)
+    world.wait(minutes=10)
+    look(world)
+    world.wait(days=2)
+    causes = {leads[0]: ("first", True), leads[1]: ("age", False), leads[2]: ("score", True)}
+    with world.engine.begin() as connection:
+        ids, _ = subjects.ensure(connection, leads)
+        rows = [
+            ledger.Intention(ids[ref], ids[ref], "acme", {"score": 7}, cause, urgent)
+            for ref, (cause, urgent) in causes.items()
+        ]
+        ledger.intend(connection, rows, 1, 1, world.now())
+        first = [outbox.take(connection, "acme", outbox.Limits(12, 3), world.now(), 1).rows[0].ref for _ in leads]
+        assert outbox.waiting(connection, "acme", world.now(), 10) == (0, 0)
+    assert first == leads[::-1]

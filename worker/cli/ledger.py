@@ -1,0 +1,302 @@
+"""`leadgauge ledger`: every write, how it stands, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from worker.bootstrap import Process
+from worker.cli.pause import known_sources, told
+from worker.cli.revisions import author
+from worker.cli.screen import Exit, ago, emit, local, note, out, table
+from worker.settings import ConfigurationError, load
+from worker.store import brakes, entries
+from worker.store.entries import UNPROVED, Entry, Figure, Filter
+from worker.store.ledger import State
+
+app = typer.Typer(help="Every write to a CRM: how it stands, why, and what to do about it.", no_args_is_help=True)
+
+_UNITS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_LANES = ("inbound", "refresh", "backfill")
+
+Source = Annotated[list[str] | None, typer.Option("--source", help="A configured CRM account; several times for more.")]
+States = Annotated[list[State] | None, typer.Option("--state", help="One of the states; several times for more.")]
+Codes = Annotated[list[str] | None, typer.Option("--code", help="The vendor's code, or one of ours.")]
+Person = Annotated[int | None, typer.Option("--person", help="The number of a person, as `explain` tells it.")]
+Record = Annotated[str | None, typer.Option("--record", help="SOURCE/OBJECT/ID, or the id alone.")]
+Older = Annotated[str | None, typer.Option("--older", help="Intended at least so long ago: 10min, 12h, 7d, 2w.")]
+Json = Annotated[bool, typer.Option("--json", help="For machines.")]
+Ids = Annotated[list[int] | None, typer.Argument(help="Numbers of rows.", show_default=False)]
+
+
+@app.command("list")
+def list_(
+    source: Source = None,
+    state: States = None,
+    code: Codes = None,
+    person: Person = None,
+    record: Record = None,
+    older: Older = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Rows at most.")] = 50,
+    dismissed: Annotated[bool, typer.Option("--dismissed", help="Dismissed rows, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Rows, the newest first; without any filter those that have not landed. Ends with 1 if one needs a person."""
+    process = _process()
+    which = _filter(process, None, source, state, code, person, record, older, dismissed=dismissed)
+    if which == Filter(dismissed=dismissed):
+        which = Filter(states=UNPROVED, dismissed=dismissed)
+    now = process.now()
+    with process.engine.connect() as connection:
+        found, total = entries.find(connection, which, now, limit), entries.count(connection, which, now)
+        figures = entries.figures(connection, now - timedelta(days=1))
+        stopped = brakes.pauses(connection)
+    if as_json:
+        emit({"rows": [_plain(entry) for entry in found], "total": total, "last_24_hours": [*map(_figured, figures)]})
+    else:
+        _show_figures(figures)
+        _show(found, total, now)
+        for each in stopped:
+            note(told(each))
+    process.close()
+    if any(entry.state in (State.REFUSED, State.DRIFTED, State.PARKED) for entry in found):
+        raise typer.Exit(Exit.NOT_WELL)
+
+
+@app.command()
+def show(row: Annotated[int, typer.Argument(help="The number of a row.")], as_json: Json = False) -> None:
+    """One row with all that is known of it, and what was written to its record before."""
+    process = _process()
+    with process.engine.connect() as connection:
+        found = entries.find(connection, Filter(ids=[row], dismissed=True), process.now(), 1)
+        if not found:
+            raise ConfigurationError(f"the ledger has no row {row}; `leadgauge ledger list` names those there are")
+        past = [each for each in entries.past(connection, found[0]) if each.id != row]
+    if as_json:
+        emit(_plain(found[0]) | {"record_before": [_plain(each) for each in past]})
+    else:
+        _show_one(process, found[0])
+        _show(past, len(past), process.now(), "The record's other rows")
+    process.close()
+
+
+@app.command()
+def preview(
+    source: Source = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Records at most.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """What would be written now, field by field, and what the CRM held when it was last read. Writes nothing."""
+    process = _process()
+    which = Filter(sources=known_sources(process, source), states=(State.INTENDED,))
+    with process.engine.connect() as connection:
+        found = entries.find(connection, which, process.now(), limit)
+        total = entries.count(connection, which, process.now())
+        held = process.held(connection)
+    if as_json:
+        rows = [
+            {"id": each.id, "record": str(each.ref), "cause": each.cause,
+             "changes": {name: {"held": was, "would_be": new} for name, (was, new) in each.differences().items()}}
+            for each in found
+        ]  # fmt: skip
+        emit({"total": total, "held_back": list(held), "rows": rows})
+    else:
+        table(
+            f"{total:,} records would be written; {len(found)} of them",
+            ("record", "why", "field", "holds", "would be"),
+            (
+                (str(each.ref) if first else "", each.cause if first else "", name, was, new)
+                for each in found
+                for first, (name, (was, new)) in _marked(each.differences())
+            ),
+            text=[4],
+        )
+        if held:
+            note(f"nothing is written to {', '.join(held)}: a dry run or a pause")
+    process.close()
+
+
+@app.command()
+def retry(
+    ids: Ids = None,
+    source: Source = None,
+    state: States = None,
+    code: Codes = None,
+    person: Person = None,
+    record: Record = None,
+    older: Older = None,
+) -> None:
+    """Write refused, drifted, parked or waiting rows now, once their cause is mended. Name rows, or give a filter."""
+    process = _process()
+    which = _named(process, ids, source, state, code, person, record, older)
+    with process.engine.begin() as connection:
+        done = entries.retry(connection, which, process.now())
+    process.close()
+    out.print(f"{done} writes are due now" if done else "no row of that filter can be tried again")
+
+
+@app.command()
+def dismiss(
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept with the rows.")],
+    ids: Ids = None,
+    source: Source = None,
+    state: States = None,
+    code: Codes = None,
+    person: Person = None,
+    record: Record = None,
+    older: Older = None,
+) -> None:
+    """Try rows no more and tell of them no more. A newer score of the record is written all the same."""
+    process = _process()
+    which = _named(process, ids, source, state, code, person, record, older)
+    with process.engine.begin() as connection:
+        try:
+            done = entries.dismiss(connection, which, reason, author(), process.now())
+        except ValueError as problem:
+            raise ConfigurationError(f"--reason: {problem}") from None
+    process.close()
+    out.print(f"{done} rows dismissed" if done else "no row of that filter can be dismissed")
+
+
+@app.command()
+def figure(
+    days: Annotated[int, typer.Option(min=1, max=366, help="How far back.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Of the writes intended each day (UTC), how many are proved to have landed."""
+    process = _process()
+    now = process.now()
+    with process.engine.connect() as connection:
+        since = (now - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        figures = entries.figures(connection, since)
+        left = entries.find(connection, Filter(states=UNPROVED), now, 20)
+        total = entries.count(connection, Filter(states=UNPROVED), now)
+    process.close()
+    if as_json:
+        emit({"days": [*map(_figured, figures)], "unproved": total, "newest": [_plain(entry) for entry in left]})
+        return
+    table(
+        "Proved to have landed",
+        ("day", "source", "intended", "verified", "dismissed", "share"),
+        ((f.day, f.source, f"{f.intended:,}", f"{f.verified:,}", f.dismissed or "", _share(f)) for f in figures),
+        right=[2, 3, 4, 5],
+    )
+    _show(left, total, now)
+
+
+def _process() -> Process:
+    process = Process(load())
+    process.check_schema()
+    return process
+
+
+def _filter(
+    process: Process, ids: Sequence[int] | None, source: Sequence[str] | None, state: Sequence[State] | None,
+    code: Sequence[str] | None, person: int | None, record: str | None, older: str | None, *, dismissed: bool = False,
+) -> Filter:  # fmt: skip
+    ago_ = None
+    if older is not None:
+        match = re.fullmatch(r"(\d{1,4})(min|h|d|w)", older.strip())
+        if match is None:
+            raise ConfigurationError(f"--older {older!r}: write 10min, 12h, 7d or 2w")
+        ago_ = int(match[1]) * _UNITS[match[2]]
+    sources = known_sources(process, source)
+    return Filter(
+        tuple(ids or ()), tuple(sources), tuple(state or ()), tuple(code or ()), person, record, ago_, dismissed
+    )
+
+
+def _named(process: Process, ids: Sequence[int] | None, *filters: Any) -> Filter:
+    """A filter that a person has given: nothing at all would be everything."""
+    which = _filter(process, ids, *filters, dismissed=True)
+    if which == Filter(dismissed=True):
+        raise ConfigurationError("name rows by their numbers, or give a filter such as --code or --source")
+    return which
+
+
+def _marked(items: Any) -> list[tuple[bool, Any]]:
+    return [(n == 0, item) for n, item in enumerate(items.items())]
+
+
+def _share(figure: Figure) -> str:
+    """Never rounded up to all."""
+    return "100 %" if figure.share == 1 else f"{min(99.99, 100 * figure.share):.2f} %"
+
+
+def _show_figures(figures: Sequence[Figure]) -> None:
+    for source in sorted({each.source for each in figures}):
+        its = [each for each in figures if each.source == source]
+        last = Figure(
+            source, its[0].day, *(sum(getattr(f, n) for f in its) for n in ("intended", "verified", "dismissed"))
+        )
+        out.print(
+            f"[bold]{source}[/]  {last.verified:,} of {last.intended:,} writes of the last 24 hours are verified"
+            f" ({_share(last)})"
+        )
+
+
+def _show(found: Sequence[Entry], total: int, now: datetime, title: str = "Rows") -> None:
+    if not found:
+        out.print(f"{title}: none")
+        return
+    table(
+        title if len(found) == total else f"{title}: {len(found)} of {total:,}",
+        ("row", "record", "state", "intended", "tries", "what came of it"),
+        (
+            (each.id, each.ref, each.state, ago(each.intended_at, now), each.attempts, _came(each, now))
+            for each in found
+        ),
+        right=[0, 4],
+        text=[5],
+    )
+
+
+def _came(entry: Entry, now: datetime) -> str:
+    said = " ".join(filter(None, (entry.code, entry.answer)))
+    if entry.dismissed_at is not None:
+        return f"dismissed by {entry.dismissed_by}: {entry.dismissed_why} ({said or 'nothing was said'})"
+    if entry.state in (State.INTENDED, State.PARKED, State.REFUSED) and entry.due_at > now:
+        return f"{said or entry.cause}; next {ago(entry.due_at, now)}"
+    return said or entry.cause
+
+
+def _show_one(process: Process, entry: Entry) -> None:
+    now = process.now()
+    page = process.crm(entry.ref.source).location(entry.ref) if entry.ref.source in process.sources else None
+    lines = {
+        "record": f"{entry.ref}  {page or ''}",
+        "person": entry.person_id,
+        "state": f"{entry.state}, {entry.attempts} tries, {entry.rounds} rounds against another writer",
+        "what came of it": _came(entry, now),
+        "changed by": entry.author,
+        "why": f"{entry.cause} ({_LANES[entry.lane]})",
+        "rules, policy": f"revisions {entry.rules_revision}, {entry.policy_revision}",
+        "models": f"champions {entry.champions_revision}" if entry.champions_revision else None,
+        "hash": entry.hash,
+        "intended": local(entry.intended_at),
+        "sent": local(entry.sent_at),
+        "accepted": local(entry.accepted_at),
+        "closed": local(entry.closed_at),
+    }
+    for name, value in lines.items():
+        if value:
+            out.print(f"{name:16} {value}", markup=False, soft_wrap=True)
+    table(
+        "Values",
+        ("field", "meant", "last seen"),
+        ((n, v, entry.held.get(n)) for n, v in entry.values.items()),
+        text=[1],
+    )
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    return asdict(entry) | {"ref": None, "record": str(entry.ref), "lane": _LANES[entry.lane]}
+
+
+def _figured(figure: Figure) -> dict[str, Any]:
+    return asdict(figure) | {"share": figure.share}

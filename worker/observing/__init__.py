@@ -1,0 +1,1 @@
+"""How others watch it run: metrics, health, heartbeats, traces."""
