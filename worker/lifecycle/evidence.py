@@ -60,7 +60,7 @@ class Evidence:
     def happened_at(self) -> datetime | None:
         """The last time that anybody did anything."""
         known = (self.accepted_at, self.confirmed_at, self.rejected_at, self.meeting_at, self.active_at)
-        return max((at for at in known if at is not None), default=None)
+        return max([at for at in known if at is not None], default=None)
 
     def plain(self) -> dict[str, Any]:
         """As JSON, only what says something: an input of the decision, recorded beside it."""

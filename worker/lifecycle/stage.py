@@ -125,11 +125,13 @@ def ahead(
 
 def next_due(position: Position, evidence: Evidence, policy: Policy, now: datetime) -> datetime | None:
     """The first instant after `now` at which time alone may change the position."""
-    instants = [until for *_, until in obstacles(position, evidence, policy, now) if until and position.reached_at]
+    instants: list[datetime] = []
+    if position.reached_at is not None:
+        instants += [until for *_, until in obstacles(position, evidence, policy, now) if until is not None]
     if policy.recycling.silence_days:
         silence = timedelta(days=policy.recycling.silence_days)
         said = (evidence.accepted_at, evidence.confirmed_at, evidence.rejected_at, evidence.meeting_at)
-        happened = (position.since, evidence.happened_at, *said)
+        happened = {position.since, evidence.happened_at, *said}
         instants += [at + silence for at in happened if at is not None]
     if evidence.hold is not None and policy.human.release_days:
         instants.append(evidence.hold.at + timedelta(days=policy.human.release_days))

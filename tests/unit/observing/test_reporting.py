@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from worker.observing.reporting import Reporting, scrubbed
@@ -25,11 +27,14 @@ def test_an_event_is_stripped_to_what_is_harmless() -> None:
     assert "hunter2" not in str(kept)
 
 
-@pytest.mark.parametrize(("setting", "library"), [("sentry_dsn", "sentry_sdk"), ("otlp_endpoint", "opentelemetry")])
+@pytest.mark.parametrize(
+    ("setting", "library", "module"),
+    [("sentry_dsn", "sentry_sdk", "sentry_sdk"), ("otlp_endpoint", "opentelemetry", "opentelemetry.sdk.trace")],
+)
 def test_a_missing_library_is_named_with_what_to_do(
-    setting: str, library: str, monkeypatch: pytest.MonkeyPatch
+    setting: str, library: str, module: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, library, None)
+    monkeypatch.setitem(sys.modules, module, None)
     settings = Settings.model_validate({setting: "https://key@localhost/1" if "dsn" in setting else "http://here:4318"})
     with pytest.raises(ConfigurationError, match=f"`{setting}` needs {library}, .* pip install"):
         Reporting(settings, "beat")
