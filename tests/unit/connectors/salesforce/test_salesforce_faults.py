@@ -210,7 +210,7 @@ json_values = st.recursive(
 
 @given(st.text() | json_values.map(json.dumps))
 def test_no_body_is_too_odd_to_be_read(body: str) -> None:
-    faults_of(body)
+    assert all(isinstance(fault, Fault) for fault in faults_of(body))
 
 
 @given(st.dictionaries(st.sampled_from(["errorCode", "statusCode", "message", "fields", "error"]), json_values))
