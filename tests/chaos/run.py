@@ -155,6 +155,7 @@ def _break(run: Run, dice: random.Random, done: Counter[str]) -> None:
                 disturbed = True
             _act(run, dice, quiet)
             with quiet.begin() as connection:  # so that there is always something to be interrupted
+                connection.execute(text("SET LOCAL lock_timeout = '1s'"))  # a worker that is stopped may hold the row
                 connection.execute(text("UPDATE stream SET due_at = least(due_at, now()) WHERE role = 'pull'"))
     run.catch_up()
     run.machine.recover()

@@ -18,6 +18,11 @@ class BrokenUrl(DatabaseError):
     """The address itself is wrong: no use in trying again."""
 
 
+IDLE = 60
+"""Seconds. A transaction that does nothing for so long belongs to a process that was stopped or cut off, and the rows
+that it locks would stop everybody: the server ends it."""
+
+
 def connect(url: str) -> Engine:
     """An engine with a small pool; open one in each process, after the fork. Raises `BrokenUrl`."""
     try:
@@ -37,7 +42,11 @@ def connect(url: str) -> Engine:
         max_overflow=4,
         pool_pre_ping=True,
         hide_parameters=True,  # they are people's data, and an error's text ends up in a log
-        connect_args={"connect_timeout": 10, "application_name": "leadgauge", "options": "-c timezone=UTC"},
+        connect_args={
+            "connect_timeout": 10,
+            "application_name": "leadgauge",
+            "options": f"-c timezone=UTC -c idle_in_transaction_session_timeout={IDLE * 1000:.0f}",
+        },
     )
 
 
