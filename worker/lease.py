@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from connectors.errors import AuthFailed, CrmError, Misconfigured, QuotaExhausted, Transient
 from worker.store import streams
@@ -69,8 +70,10 @@ class Holder:
                 streams.fail(connection, lease, type(problem).__name__, problem.message, due)
             return Ended(problem=problem)
         except Exception as bug:
+            torn = isinstance(bug, DBAPIError) and bug.connection_invalidated
+            wait = timedelta(seconds=random.uniform(1, 5)) if torn else timedelta(minutes=5)  # noqa: S311
             with self.engine.begin() as connection:
-                streams.fail(connection, lease, "Bug", type(bug).__name__, self.clock() + timedelta(minutes=5))
+                streams.fail(connection, lease, "Bug", type(bug).__name__, self.clock() + wait)
             raise
         with self.engine.begin() as connection:
             streams.release(connection, lease, self.clock(), *following)

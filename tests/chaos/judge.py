@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Engine, NullPool, create_engine, text
 
 from tests.chaos import oracle, traces
+from tests.chaos.disturbances import CRMS
 from tests.chaos.primary import Primary
 from tests.chaos.running import PEOPLE, TEMPLATE, Run
 
@@ -19,18 +20,21 @@ def judge(run: Run, home: Path) -> None:
     for role in list(run.processes):
         run.end(role)
     run.processes.clear()
+    primary = Primary(run.practice.told)
+    used, allowed = primary.calls_left()
+    assert used < allowed / 4, f"{used} of {allowed} calls"
+    assert run.practice.get("hubspot", "usage")["refused"] == 0, "HubSpot had to refuse calls over its limits"
     held = (datetime.now(UTC) + timedelta(hours=25)).isoformat()
+    for crm in CRMS:  # what was committed late has come to light a day later
+        run.practice.post(crm, "clock", {"hold": held})
+    run.product.hurry()
     engine = create_engine(run.url, poolclass=NullPool)
     ended = run.product.run("sync", "--once", LEADGAUGE_CLOCK=held)
     assert ended.code in (0, 1), ended.said
     behind = f"SELECT count(*) FROM score WHERE as_of < '{held}'"
     assert oracle.numbers(engine, behind) == 0, "everybody is scored as of then"
-    primary = Primary(run.practice.told)
     oracle.assert_every_row_is_known_once(engine, primary)
     explained = oracle.assert_every_write_landed_or_says_why(engine, primary, least=PEOPLE)
-    used, allowed = primary.calls_left()
-    assert used < allowed / 4, f"{used} of {allowed} calls"
-    assert run.practice.get("hubspot", "usage")["refused"] == 0, "HubSpot had to refuse calls over its limits"
     primary.close()
     fresh = f"{run.database}_fresh"
     run.machine.new_database(fresh, TEMPLATE)
@@ -48,7 +52,8 @@ def judge(run: Run, home: Path) -> None:
                 run.note(f"{name} {record}:\n{_known(where, record)}")
         raise
     oracle.assert_stages_are_the_fold(engine)
-    words = run.erased
+    # Whoever is in the other CRM as well, is known from there.
+    words = [word for word in run.erased if not traces.in_tables(create_engine(url, poolclass=NullPool), [word])]
     found = traces.in_tables(engine, words) + traces.in_redis(run.machine.addresses.redis_url, words)
     assert not found, f"who was erased is found: {found}"
     with engine.connect() as connection:

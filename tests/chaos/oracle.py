@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -189,22 +189,24 @@ def assert_every_row_is_known_once(engine: Engine, primary: Primary) -> None:
     """Every living row of the CRMs' primary stores is known, no other, and each once."""
     with engine.connect() as connection:
 
-        def known(query: str, object: str) -> list[str]:
-            return sorted(connection.execute(text(query), {"object": object}).scalars())
+        def known(query: str, object: str, held: Iterable[str]) -> None:
+            ours = Counter(connection.execute(text(query), {"object": object}).scalars())
+            theirs = Counter(list(held))
+            assert ours == theirs, f"{object}: missing {list(theirs - ours)}, too many {list(ours - theirs)}"
 
         for object in (*SALESFORCE[:3], *HUBSPOT[:2]):
             query = """SELECT s.key FROM subject s JOIN record r ON r.subject_id = s.id
                        WHERE s.object = :object AND r.deleted_at IS NULL"""
-            assert known(query, object) == sorted(primary.rows(object)), object
+            known(query, object, primary.rows(object))
         for object in (SALESFORCE[3], HUBSPOT[2]):
             query = "SELECT key FROM outcome WHERE object = :object AND deleted_at IS NULL"
-            assert known(query, object) == sorted(primary.rows(object)), object
+            known(query, object, primary.rows(object))
         for object in (*WHO, *ENGAGEMENTS):
             query = """SELECT DISTINCT split_part(a.key, '#', 1) FROM activity a JOIN subject s ON s.id = a.subject_id
                        WHERE a.object = :object AND a.retracted_at IS NULL AND EXISTS (
                            SELECT FROM subject o JOIN record r ON r.subject_id = o.id AND r.deleted_at IS NULL
                            WHERE o.person_id = s.person_id)"""
-            assert known(query, object) == sorted(primary.taken_part(object)), object
+            known(query, object, primary.taken_part(object))
 
 
 def assert_every_write_landed_or_says_why(

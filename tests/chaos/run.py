@@ -86,7 +86,7 @@ def _prepared(seed: int, machine: Machine, home: Path) -> Iterator[Run]:
     product.config["lease"] = LEASE
     for source in product.config["sources"]:
         source |= TIGHT[source["kind"]]
-    product.configure()
+    product.hurry()
     _make_template(machine, product)
     machine.new_database(database, TEMPLATE)
     machine.remember()
@@ -132,6 +132,7 @@ def _break(run: Run, dice: random.Random, done: Counter[str]) -> None:
         run.note("the first read, undisturbed")
         ended = run.product.run("sync", "--once")
         assert ended.code in (0, 1), ended.said
+    run.product.hurry(False)
     for crm in CRMS:
         run.practice.post(crm, "profile", {"name": "hostile", "seed": dice.randrange(10**6)})
     for role in ROLES:

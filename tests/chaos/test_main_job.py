@@ -47,6 +47,7 @@ def act(practice: Practice, engine: Engine, source: str, kind: str, how_many: in
 def test_killed_workers_and_a_flushed_redis_lose_nothing(
     practice: Practice, product: Product, engine: Engine, redis_url: str, empty_database_url: str
 ) -> None:
+    product.hurry()
     assert (run := product.run("migrate")).code == 0, run.err
     assert (run := product.run("policy", "set", *NEUTRAL)).code == 0, run.err
     for crm, path in WRITES.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from worker.store import database
 
@@ -19,7 +19,7 @@ def test_a_transaction_that_stands_still_is_ended(
         own = stopped.execute(text("SELECT pg_backend_pid()")).scalar_one()
         while watch.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (own,)).fetchone():
             pass
-        with pytest.raises(OperationalError):
+        with pytest.raises(DBAPIError):
             stopped.execute(text("SELECT 1"))
     short.dispose()
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from connectors.errors import AuthFailed, Transient
 from tests.contract.connectors.crm_contract import START
 from tests.integration.sync.conftest import World
+from worker.lease import Next
 from worker.store import streams
 from worker.store.people import Scale
-from worker.store.streams import LeaseLost
+from worker.store.streams import Lease, LeaseLost
 from worker.sync.plan import Pull, Rescore, plan
 from worker.sync.pull import pull
 
@@ -143,6 +145,22 @@ def test_a_failure_is_stored_where_operators_look_and_the_cursor_stays(world: Wo
     assert again.drained
     with world.engine.connect() as connection:
         assert {s.name: s for s in streams.status(connection)}["leads"].problem is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "most"), [("SELECT pg_terminate_backend(pg_backend_pid())", 5), ("SELECT 1/0", 300)]
+)
+def test_a_lost_connection_is_tried_again_at_once_and_a_bug_is_not(world: World, statement: str, most: int) -> None:
+    def task(lease: Lease) -> Next:
+        with world.engine.begin() as connection:
+            connection.execute(text(statement))
+        raise AssertionError
+
+    with pytest.raises(DBAPIError):
+        world.holder().work("acme", "leads", task, force=True)
+    with world.engine.connect() as connection:
+        due = {s.name: s for s in streams.status(connection)}["leads"].due_at - world.now()
+    assert timedelta(seconds=most / 5 - 1) < due <= timedelta(seconds=most)
 
 
 def test_the_plan_names_what_is_due_and_scores_nobody_before_the_first_read_is_whole(world: World) -> None:
