@@ -34,7 +34,7 @@ ENV PATH=/opt/leadgauge/bin:$PATH \
     MPLCONFIGDIR=/tmp/matplotlib \
     LEADGAUGE_HOME=/tmp/leadgauge \
     LEADGAUGE_LOG_JSON=true
-# The root may be read-only: everything that is written goes to /tmp, and nothing there needs to last.
+# The root may be read-only: everything that is written goes to /tmp and /dev/shm, and nothing there needs to last.
 USER 10001:10001
 WORKDIR /etc/leadgauge
 STOPSIGNAL SIGTERM

@@ -11,15 +11,17 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := $(PIP) install --require-hashes --only-binary=:all: --no-compile --requirement
 UV ?= $(shell command -v $(BIN)/uv || command -v uv)
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11.0 --generate-hashes --no-annotate --no-header \
-	--no-emit-index-url --no-emit-find-links $(UPGRADE) pyproject.toml --group build
+	--no-emit-index-url --no-emit-find-links $(UPGRADE) --group build
 # One file stays in one process, so that the servers it kills are its own.
 PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format unit browser chaos fuzz sbom audit contract-live bench lock clean remake
+.PHONY: help install demo test lint lint-deploy format unit browser chaos fuzz sbom audit contract-live bench lock clean remake
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: $(VENV)/demo.stamp ## the leadgauge command in .venv, with servers of its own and the practice CRMs
 
 demo: $(VENV)/demo.stamp ## practice CRMs, servers, workers: the whole product; ONCE=1 stops after one verified pass
 	$(BIN)/leadgauge demo $(if $(ONCE),--once)
@@ -32,6 +34,8 @@ lint: $(VENV)/dev.stamp ## style, types, import rules, unused and missing depend
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+
+lint-deploy: $(VENV)/lint.stamp ## what deploys it: Dockerfile, Compose, units, Helm chart, PromQL; installs 120 MB
 	$(BIN)/python deploy/lint.py
 
 unit: $(VENV)/dev.stamp ## the tests alone; ARGS="-k words path" narrows them
@@ -64,10 +68,11 @@ bench: $(VENV)/bench.stamp ## the benchmarks against their goals; ONLY=name runs
 
 lock: ## resolve the locks again; UPGRADE=--upgrade takes newer versions
 	@test -n "$(UV)" || { echo "make lock needs uv: pip install uv, or UV=/path/to/uv" >&2; exit 1; }
-	$(COMPILE) --all-extras --output-file requirements-dev.lock
-	$(COMPILE) --extra embedded --extra sandbox --constraint requirements-dev.lock --output-file requirements.lock
-	$(COMPILE) --constraint requirements-dev.lock --output-file requirements-prod.lock
-	$(COMPILE) --all-extras --group rivals --constraint requirements-dev.lock --output-file requirements-bench.lock
+	$(COMPILE) pyproject.toml --all-extras --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra embedded --extra sandbox --constraint requirements-dev.lock --output-file requirements.lock
+	$(COMPILE) pyproject.toml --constraint requirements-dev.lock --output-file requirements-prod.lock
+	$(COMPILE) --group lint --constraint requirements-dev.lock --output-file requirements-lint.lock
+	$(COMPILE) pyproject.toml --all-extras --group rivals --constraint requirements-dev.lock --output-file requirements-bench.lock
 
 clean: ## stop the embedded servers and delete the environment and all caches; data in .leadgauge stay
 	@if test -x $(BIN)/leadgauge && test -d .leadgauge; then $(BIN)/leadgauge down; fi
@@ -95,3 +100,4 @@ $(VENV)/%.stamp: $(VENV)/pyvenv.cfg pyproject.toml
 $(VENV)/demo.stamp: requirements.lock
 $(VENV)/dev.stamp: requirements-dev.lock
 $(VENV)/bench.stamp: requirements-bench.lock
+$(VENV)/lint.stamp: requirements-lint.lock

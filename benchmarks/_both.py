@@ -1,4 +1,7 @@
-"""Two practice CRMs at their vendors' real limits, in a process: `python -m benchmarks._both DIRECTORY PEOPLE`.
+"""Two practice CRMs at their vendors' real limits, in a process.
+
+`python -m benchmarks._both DIRECTORY PEOPLE TIME WORLD`: TIME is the file that they have their time from (`_time`). The
+WORLD `even` has people alone, who came at even distances; `demo` is the practice world with all that people did.
 
 Writes DIRECTORY/both.json (addresses, CA, credentials) once they answer, and serves until it is terminated. Beside what
 the practice CRMs offer, POST /bench/changes plans edits by users: at even distances in a stretch of practice time, each
@@ -14,7 +17,7 @@ import random
 import socket
 import sys
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from benchmarks._time import Shared
 from sandbox.clock import Clock
 from sandbox.hubspot.app import build_app as build_hubspot
 from sandbox.hubspot.portal import Portal
@@ -35,14 +39,17 @@ from sandbox.salesforce.org import Org
 from sandbox.salesforce.settings import SalesforceServer
 from sandbox.server import make_server
 from sandbox.tls import certificates
+from sandbox.world.history import make_world
+from sandbox.world.seeding import seed
 
 KEY, SECRET, TOKEN = "benchmark", "benchmark", "pat-na1-benchmark"
-DAYS = 300
+DAYS, SEED = 300, 7
 TITLES = ("Analyst", "Buyer", "Engineering Manager", "Head of IT")
 SALESFORCE_DAY, HUBSPOT_DAY = 100_000, 650_000
 """Calls a day of an Enterprise org without extra users, and of a HubSpot Professional account."""
-PER_TEN_SECONDS, SEARCHES_A_SECOND = 190, 5
-"""Of a private app of HubSpot Professional."""
+LIMITS: dict[str, Any] = {"rate_10s": 190, "search_per_second": 5, "daily": HUBSPOT_DAY}
+"""Of a private app of HubSpot Professional; those of the demo's world are off."""
+DEMO = "demo"
 VISIBLE_AFTER = timedelta(seconds=5)
 """How long a change takes to show in queries and searches."""
 
@@ -50,12 +57,15 @@ VISIBLE_AFTER = timedelta(seconds=5)
 class World:
     """Both CRMs, and the edits that are planned."""
 
-    def __init__(self, people: int) -> None:
-        self.clock = Clock()
+    def __init__(self, people: int, time: Shared, world: str) -> None:
+        self.clock = Clock(wall=time.now)
         self.org, self.portal = Org(self.clock), Portal(self.clock)
         self.ids: dict[str, list[str]] = {"salesforce": [], "hubspot": []}
         self._planned: list[tuple[datetime, str, str, str]] = []
-        self._fill(people)
+        if world == DEMO:
+            seed(make_world(SEED, people, self.clock.now()), self.org, self.portal)
+        else:
+            self._fill(people)
         self.org.visibility = self.portal.index_lag = VISIBLE_AFTER
 
     def _fill(self, people: int) -> None:
@@ -135,19 +145,16 @@ async def _serve(servers: Iterable[tuple[Any, socket.socket]]) -> None:
     await asyncio.gather(*(server.serve(sockets=[listener]) for server, listener in servers))
 
 
-def main(directory: Path, people: int) -> None:
+def main(directory: Path, people: int, time: Path, named: str) -> None:
     trust = certificates(directory)
     gc.disable()  # rows that live to the end
-    world = World(people)
+    world = World(people, Shared(time), named)
     listeners = {crm: _listener() for crm in world.ids}
     urls = {crm: f"https://localhost:{listener.getsockname()[1]}" for crm, listener in listeners.items()}
     org = SalesforceServer(
         base_url=urls["salesforce"], consumer_key=KEY, consumer_secret=SECRET, daily_calls=SALESFORCE_DAY
     )
-    portal = HubspotServer(
-        base_url=urls["hubspot"], tokens={TOKEN: ALL_SCOPES}, rate_10s=PER_TEN_SECONDS,
-        search_per_second=SEARCHES_A_SECOND, daily=HUBSPOT_DAY,
-    )  # fmt: skip
+    portal = HubspotServer(base_url=urls["hubspot"], tokens={TOKEN: ALL_SCOPES}, **({} if named == DEMO else LIMITS))
     apps = {"salesforce": build_salesforce(world.org, org), "hubspot": build_hubspot(world.portal, portal)}
     calm = Bites((), lambda on: None)
     servers = [
@@ -155,10 +162,10 @@ def main(directory: Path, people: int) -> None:
         for crm, app in apps.items()
     ]
     told = {"urls": urls, "ca": str(trust.ca), "key": KEY, "secret": SECRET, "token": TOKEN}
-    (directory / "both.json.part").write_text(json.dumps({**told, "now": datetime.now(UTC).isoformat()}))
+    (directory / "both.json.part").write_text(json.dumps(told))
     (directory / "both.json.part").rename(directory / "both.json")
     asyncio.run(_serve(servers))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])

@@ -152,7 +152,7 @@ def _fill(addresses: embedded.Addresses) -> range:
 
 
 def _challenger(process: Process) -> None:
-    features = {feature.name: feature for feature in process.features}
+    features = {feature.name: feature for feature in process.vocabulary.features}
     shape = Shape(0, np.array([-0.4, 0.6, 1.8, 0.0]))
     model = Model(
         features=(features["pricing_views_30d"],), kind="additive", base_rate=0.05, signal=True,
@@ -189,7 +189,7 @@ def _measure(base: str, people: range) -> dict[Page, float]:
     words = [f"{chance.randrange(16**4):04x}" for _ in range(LOOKS)]
     pages = [
         Page("overview", ("/", "/overview/live")),
-        Page("threshold", ("/threshold",)),
+        Page("threshold", ("/threshold", "/threshold/spread?enter=55")),
         Page("what-if", lines, WHAT_IF_MS),
         Page("who flips", tuple(f"/threshold/people?enter={chance.randrange(101)}" for _ in range(LOOKS))),
         Page("results", ("/results", "/results?days=14")),
@@ -199,7 +199,7 @@ def _measure(base: str, people: range) -> dict[Page, float]:
         Page("search", tuple(f"/leads/list?q={word}" for word in words)),
         Page("lead", tuple(f"/leads/{person}" for person in whom)),
         Page("reasons", tuple(f"/leads/{person}/reasons" for person in whom)),
-        Page("model", ("/model", "/model/1", "/model/1/compare")),
+        Page("model", ("/model", "/model/live", "/model/1", "/model/1/compare")),
         Page("rules", ("/rules",)),
         Page("writes", ("/writes", "/writes?state=verified", "/writes?state=refused", "/writes?source=org",
                         "/writes?record=L77", "/writes/figures", "/writes/list?after=1000000")),

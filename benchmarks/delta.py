@@ -167,7 +167,7 @@ def _settle(process: Process) -> None:
         while not (pulled := pull(process.holder, crm, stream, force=True)) or not pulled.drained:
             assert pulled is None or pulled.problem is None, str(pulled and pulled.problem)
     with process.engine.begin() as connection:
-        scale = process.scales(connection)[0]
+        scale = process.goals.scales(connection)[0]
         connection.execute(
             text("""
             INSERT INTO score (goal, person_id, score, status, bucket, stage, stage_since, as_of, rules_revision,
@@ -189,7 +189,7 @@ def _tick(process: Process) -> None:
         with process.engine.begin() as connection:
             due = list(
                 plan(
-                    connection, process.sources, process.scales(connection), settings.partitions,
+                    connection, process.sources, process.goals.scales(connection), settings.partitions,
                     settings.verify_after, process.now(),
                 )
             )  # fmt: skip
@@ -213,7 +213,7 @@ def _do(process: Process, wake_up: WakeUp) -> None:
             assert pulled is None or pulled.problem is None, str(pulled and pulled.problem)
         case Rescore(partition):
             rescore(
-                process.engine, process.arrow, process.bases(), partition, settings.partitions,
+                process.engine, process.arrow, process.goals.bases(), partition, settings.partitions,
                 settings.rescore_every, process.writable, process.now(),
             )  # fmt: skip
         case Push(name):

@@ -1,9 +1,11 @@
 """How many people change their bucket because of a retraining alone: of 20,000 people whom the champion learnt from,
-the oldest tenth is replaced by newer ones, and the challenger takes over.
+the oldest tenth is replaced by newer ones, and the challenger takes over. Once for the kind of model that the training
+chooses, and for boosted trees, who do not add up in one table, twice in a row.
 
 Everybody in the practice world is scored at one instant by both, beside the shipped rules as the policy hands over, on
 the same scale, by the same facts: whoever moves does so because the model did. Ours is the share that leaves its bucket
-as people would see it, through the hysteresis; the baseline is the raw one, as if buckets had none.
+as people would see it, through the hysteresis, in the worst of these retrainings; the baseline is the raw one of the
+same, as if buckets had none.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ LEARNT = int(os.environ.get("LEADGAUGE_BENCH_PEOPLE", "20000"))
 """People in training; fewer for a quick look."""
 RENEWED, MOST = 0.1, 0.02
 CHUNK = 20_000
+CHAINS: tuple[tuple[str | None, int], ...] = ((None, 1), ("boosted", 2))
+"""Kind of model (None: the one that the training chooses), and how often it is retrained."""
 GOAL = (
     f"at most {MOST:.0%} change bucket without a change of theirs when the oldest {RENEWED:.0%} of 20,000 training "
     "people are replaced"
@@ -54,13 +58,8 @@ def run() -> Figure:
     library = _world.Library(rows)
     snapshots = _snapshots(rows, library)
     people = _oldest_first(rows, snapshots)
-    newer = round(RENEWED * LEARNT)
-    assert len(people) >= LEARNT + newer, f"{len(people):,} people can be learnt from"
-    before = _trained(snapshots, people[:LEARNT])
-    after = _trained(snapshots, people[newer : newer + LEARNT], before.model, people[LEARNT : newer + LEARNT])
-    score = _scores(rows, library, (before, after))
-    moved, raw = _moved(*score)
-    apart = np.abs(score[0] - score[1]).mean()
+    found = [step for kind, times in CHAINS for step in _chain(rows, library, snapshots, people, kind, times)]
+    moved, raw, _ = max(found)
     return Figure(
         name="retrain",
         ours=moved,
@@ -69,9 +68,29 @@ def run() -> Figure:
         goal=GOAL,
         met=moved <= MOST and LEARNT >= 20_000,
         peak_mib=peak_mib(),
-        note=f"{LEARNT:,} people in training, {newer:,} replaced; {len(score[0]):,} scored; raw {raw:.1%}; scores are "
-        f"{apart:.1f} apart on average; {before.model.kind}, {after.model.kind}",
+        note=f"{LEARNT:,} people in training, {round(RENEWED * LEARNT):,} replaced each time; "
+        + "; ".join(words for *_, words in found),
     )
+
+
+def _chain(
+    rows: _world.Stored, library: _world.Library, snapshots: Table, people: list[int], kind: str | None, times: int
+) -> list[tuple[float, float, str]]:
+    """Of each retraining in a row: the share whose bucket is another, the raw one, and what there is to say."""
+    newer = round(RENEWED * LEARNT)
+    assert len(people) >= LEARNT + times * newer, f"{len(people):,} people can be learnt from"
+    champion = _trained(snapshots, people[:LEARNT], kind)
+    found = []
+    for first in range(newer, times * newer + 1, newer):
+        learnt, unseen = people[first : first + LEARNT], people[first + LEARNT - newer : first + LEARNT]
+        challenger = _trained(snapshots, learnt, kind, champion.model, unseen)
+        score = _scores(rows, library, (champion, challenger))
+        moved, raw = _moved(*score)
+        apart = np.abs(score[0] - score[1]).mean()
+        words = f"{challenger.model.kind} {moved:.2%}, raw {raw:.1%}, {apart:.1f} points apart on average"
+        found.append((moved, raw, words))
+        champion = challenger
+    return found
 
 
 def _snapshots(rows: _world.Stored, library: _world.Library) -> Table:
@@ -93,12 +112,19 @@ def _oldest_first(rows: _world.Stored, snapshots: Table) -> list[int]:
 
 
 def _trained(
-    snapshots: Table, people: list[int], champion: Model | None = None, unseen: list[int] | None = None
+    snapshots: Table,
+    people: list[int],
+    kind: str | None,
+    champion: Model | None = None,
+    unseen: list[int] | None = None,
 ) -> Trained:
     """As the trainer fits beside a champion that has not learnt from the `unseen`: a snapshot a person, without what
     the verdicts leave out, and held near the champion."""
     learned = snapshots.take(np.flatnonzero(np.isin(snapshots.person, people))).one_each()
-    fitted = fit(learned.only(kept(judge(learned))), horizon=AIM.horizon, incumbent=champion.kind if champion else None)
+    fitted = fit(
+        learned.only(kept(judge(learned))), horizon=AIM.horizon, candidates=[kind] if kind else None,
+        incumbent=champion.kind if champion else None,
+    )  # fmt: skip
     model = fitted.model
     if champion is not None:
         rows = np.flatnonzero(np.isin(learned.person, unseen or ()) & np.isfinite(fitted.oof))

@@ -12,12 +12,12 @@ from pydantic import Field
 from connectors.files.settings import FilesSettings
 from connectors.hubspot.settings import HubspotSettings
 from connectors.salesforce.settings import SalesforceSettings
+from connectors.transport import Clock, Observer, wall
 
 if TYPE_CHECKING:
     from connectors.port import Crm
     from connectors.quota import Gate
     from connectors.tokens import Tokens
-    from connectors.transport import Observer
 
 SourceSettings = Annotated[SalesforceSettings | HubspotSettings | FilesSettings, Field(discriminator="kind")]
 """The settings of one configured CRM account, told apart by `kind`."""
@@ -37,8 +37,12 @@ def open_crm(
     tokens: Tokens,
     observer: Observer,
     sleep: Callable[[float], None] = time.sleep,
+    clock: Clock = wall,
 ) -> Crm:
-    """The CRM that `settings` describe. Makes no call yet; open it in the process that uses it."""
+    """The CRM that `settings` describe. Makes no call yet; open it in the process that uses it. `clock`: this machine's
+    time, which the CRM's own is told from."""
     module, opener = OPENERS[settings.kind].split(":")
-    opened = getattr(import_module(module), opener)(settings, gate=gate, tokens=tokens, observer=observer, sleep=sleep)
+    opened = getattr(import_module(module), opener)(
+        settings, gate=gate, tokens=tokens, observer=observer, sleep=sleep, clock=clock
+    )
     return cast("Crm", opened)

@@ -51,7 +51,8 @@ class Tier(StrEnum):
     """How far a read goes. CRMs commit late and index late, so no single bound is both quick and sure.
 
     COMPLETE stops below the instant up to which the CRM shows everything, and its cursor may be stored.
-    FAST reads from the stored cursor up to now, and its cursor must be thrown away.
+    FAST reads from the stored cursor up to now, and its cursor must be thrown away. What it read before it need not
+    read again: how far it looked is in the last page of each look, and may be given to the next one.
     """
 
     COMPLETE = "complete"
@@ -72,7 +73,7 @@ class Page:
     """What one call to `pull` brought. `done` says that the window is drained; until then pull again with `cursor`.
 
     `backfill` says that the facts were not seen as they happened: they are known since the CRM recorded them, not
-    since now.
+    since now. `looked`: how far the fast tier looked, once it is done.
     """
 
     cursor: Cursor
@@ -84,6 +85,7 @@ class Page:
     deletions: Sequence[Deletion] = ()
     history: Sequence[AttributeChange] = ()
     backfill: bool = False
+    looked: Cursor | None = None
 
     def __len__(self) -> int:
         parts = (self.leads, self.accounts, self.activities, self.outcomes, self.deletions, self.history)
@@ -148,9 +150,11 @@ class Crm(Protocol):
         """Look at credentials, objects, fields and permissions; returns all problems, never raises for one of them.
         `buckets`: what `ScoreField.BUCKET` will hold."""
 
-    def pull(self, stream: str, cursor: Cursor | None, tier: Tier, known: Known = nothing_known) -> Page:
+    def pull(
+        self, stream: str, cursor: Cursor | None, tier: Tier, known: Known = nothing_known, looked: Cursor | None = None
+    ) -> Page:
         """Read one page at and after `cursor` (None: from the beginning of time). A row that is `known` in the version
-        that was found need not be read.
+        that was found need not be read, nor need the fast tier read what was stored before it had `looked` so far.
 
         Safe to repeat. Rows at a boundary may come twice, never zero times. Raises `Transient`, `QuotaExhausted`,
         `AuthFailed`, `Misconfigured`, `ProtocolViolation`.
@@ -172,9 +176,13 @@ class Crm(Protocol):
         """Page through the rows of an object as the primary store holds them: what no cursor sees (purges, erasures,
         sharing, late commits) is found by comparing them with what is known. In the lane of refreshes."""
 
-    def fetch(self, refs: Sequence[RecordRef]) -> Page:
+    def fetch(self, refs: Sequence[RecordRef], *, binned: bool = False) -> Page:
         """Read rows of one object by reference, as `pull` would bring them (`done`, no cursor to store); those that are
-        gone come as deletions."""
+        gone come as deletions.
+
+        `binned`: all of them lay in the recycle bin when they were last seen. Those that still do may be left out, and
+        one that nothing shows any more is gone for good: erased, where that is how the CRM erases a person.
+        """
 
     def push(self, writes: Sequence[FieldWrite], note: Note = unnoted) -> Sequence[WriteResult]:
         """Set score fields, as many records as `push_size` says at most, one result per write and in their order.
@@ -184,11 +192,13 @@ class Crm(Protocol):
         the results are `UNRESOLVED`: nothing else is to be pushed until `collect` has come to an end.
         """
 
-    def collect(self, parcel: Cursor, refs: Sequence[RecordRef]) -> Sequence[WriteResult] | None:
+    def collect(
+        self, parcel: Cursor, refs: Sequence[RecordRef], *, call_off: bool = False
+    ) -> Sequence[WriteResult] | None:
         """What became of the records of a parcel, in the order of `refs`; None while the CRM is still at it.
 
         Any process may ask, again and again, for some seconds each time. What was never begun is called off, what takes
-        too long too; then some records are `UNRESOLVED`.
+        too long too, and with `call_off` whatever is under way; then some records are `UNRESOLVED`.
         """
 
     def read_back(self, refs: Sequence[RecordRef]) -> Mapping[RecordRef, Mapping[ScoreField, Value]]:

@@ -257,13 +257,15 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Deletion:
     """A row that is gone: deleted, merged into another, or erased on a person's request (`erased`). `unseen`: no query
-    shows it, and the CRM does not say why; it may be gone for good or hidden from us."""
+    shows it, and the CRM does not say why; it may be gone for good or hidden from us. `binned`: it lies in the CRM's
+    recycle bin, from where it may come back or go for good."""
 
     ref: RecordRef
     deleted_at: datetime
     merged_into: RecordRef | None = None
     erased: bool = False
     unseen: bool = False
+    binned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from connectors.errors import Transient
 
 T = TypeVar("T")
 
+Clock = Callable[[], datetime]
+
 CONNECT = timedelta(seconds=10)
 READ = timedelta(seconds=60)
 ATTEMPTS = 6
@@ -38,6 +40,11 @@ class Exchange:
 
 
 Observer = Callable[[Exchange], None]
+
+
+def wall() -> datetime:
+    """The machine's own time, aware and in UTC."""
+    return datetime.now(UTC)
 
 
 def attempt(

@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         hubspot_port=given.hubspot_port,
         visibility=timedelta(seconds=given.visibility),
         profile=given.profile,
+        bare=given.bare,
     )
     try:
         run(options)
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--people", type=_positive, default=2000, help="records in each CRM, about (default 2000)")
     parser.add_argument("--seed", type=int, default=7, help="the same seed, people and now give the same world")
     parser.add_argument("--now", type=_instant, help="start of the clock of a new world, ISO 8601 with an offset")
+    parser.add_argument("--bare", action="store_true", help="a new world has no score fields: for trying the set-up")
     parser.add_argument("--live", action="store_true", help="keep the world moving in real time")
     parser.add_argument("--live-rate", type=_rate, default=30.0, metavar="PER_MINUTE", help="events a minute of --live")
     parser.add_argument("--salesforce-port", type=_port, default=0, help="0 (default): last time's, else any free one")

@@ -26,6 +26,7 @@ from sandbox.hubspot import hostile as hubspot_hostile
 from sandbox.hubspot.app import build_app as build_hubspot
 from sandbox.hubspot.portal import Portal
 from sandbox.hubspot.settings import ALL_SCOPES, HubspotServer
+from sandbox.newcomer import hand_out, strip
 from sandbox.profiles import CALM, Bites
 from sandbox.salesforce import hostile as salesforce_hostile
 from sandbox.salesforce.app import build_app as build_salesforce
@@ -63,6 +64,7 @@ class Options:
     hubspot_port: int = 0
     visibility: timedelta = timedelta(0)
     profile: str = CALM
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,8 @@ def _stores(options: Options, state: dict[str, Any] | None, directory: Path) -> 
         print(f"sandbox: making a world of about {options.people:,} people per CRM", file=sys.stderr, flush=True)
         with _without_collector():
             seed(make_world(options.seed, options.people, clock.now()), stores.org, stores.portal)
+        if options.bare:
+            strip(stores.org, stores.portal)
     else:
         asked, held = (options.seed, options.people), (state["seed"], state["people"])
         if asked != held:
@@ -201,6 +205,7 @@ async def _serve(
     while not all(server.started for server, _ in servers):
         await asyncio.sleep(0.01)
     address = {"pid": os.getpid(), "now": clock.now().isoformat(), "ca": str(tls.ca), **accounts.address}
+    hand_out(directory, tls.ca, address)
     write_private(directory / "sandbox.json", orjson.dumps(address, option=orjson.OPT_INDENT_2))
     shown = ", ".join(f"{crm} https://localhost:{port}/sandbox/" for crm, port in ports.items())
     print(f"sandbox: ready, {shown}", flush=True)

@@ -22,8 +22,8 @@ from worker import embedded
 
 # Forked children hang in scikit-learn's OpenMP runtime when the parent has used it with several threads.
 os.environ["OMP_NUM_THREADS"] = "1"
-# How long an example takes depends on what else the machine does.
-settings.register_profile("leadgauge", settings(), deadline=None)
+# How long an example takes depends on what else the machine does. Fifty and not a hundred keep the suite short.
+settings.register_profile("leadgauge", settings(), deadline=None, max_examples=50)
 settings.load_profile("leadgauge")
 _RUN_HOME = "LEADGAUGE_TEST_RUN_HOME"  # set by the controlling process, inherited by the xdist workers
 _PREFIX = "leadgauge-tests-"
@@ -114,7 +114,10 @@ def module_database_url(servers: embedded.Addresses, database_template: str) -> 
 
 def _database(servers: embedded.Addresses, template: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    # Without durable servers copied files cost a third of what the default does, a log of every page.
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+        sql.Identifier(name), sql.Identifier(template)
+    )
     with psycopg.connect(servers.libpq_url, autocommit=True) as connection:
         connection.execute(create)
     yield _named(servers.database_url, name)

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -26,37 +26,25 @@ from connectors.quota import Gate, Lane, OpenGate, RedisGate, Standing
 from connectors.records import Deletion, ScoreField
 from connectors.tokens import MemoryTokens, RedisTokens, Tokens
 from worker import embedded
+from worker.goals import Goals
 from worker.keys import fingerprint, own_key
 from worker.lease import Holder
-from worker.lifecycle import policy as policies
-from worker.lifecycle.policy import Policy, PolicyError
+from worker.lifecycle.policy import Policy, PolicyError, strangers
 from worker.observing.catalogue import REQUEST_SECONDS
 from worker.observing.meter import Meter
-from worker.settings import ConfigurationError, Settings
-from worker.store import brakes, database, lineage, migrate, models, revisions, streams
-from worker.store.people import Scale
-from worker.store.revisions import Revision
+from worker.settings import ConfigurationError, Settings, told
+from worker.store import brakes, database, lineage, migrate, streams
 from worker.store.streams import Load
 from worker.sync.apply import apply
 from worker.sync.plan import register
-from worker.training.refusal import ModelRefused
+from worker.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import adbc_driver_postgresql.dbapi as adbc
 
     from connectors.alerts import AlertSettings
     from connectors.transport import Exchange
-    from worker.features.catalogue import Catalogue
-    from worker.features.features import Features
-    from worker.rescoring.basis import Basis, Trained
     from worker.rescoring.reach import Reach
-    from worker.scoring.rules import Ruleset
-    from worker.scoring.wording import Wording
-    from worker.training.shop import Shop
-
-
-class NotReady(Exception):
-    """The database is not at this version's schema, or holds no policy yet. The text says what to run."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +64,6 @@ class Process:
         # A command counts only where it uses Redis anyway: one that looks what is wrong must not wait for it.
         self.meter = Meter(lambda: self.__dict__.get("redis") if role == "command" else self.redis, role)
         self._crms: dict[str, Crm] = {}
-        self._bases: tuple[object, Sequence[Basis]] = (None, ())
-        self._models: dict[tuple[str, int], Trained] = {}
 
     def now(self) -> datetime:
         """The clock: the wall's, or the one that the settings hold."""
@@ -208,7 +194,7 @@ class Process:
         gate: Gate = OpenGate() if alone else self._gate
         tokens: Tokens = MemoryTokens() if alone else self._tokens
         try:
-            return open_crm(settings, gate=gate, tokens=tokens, observer=self.observe)
+            return open_crm(settings, gate=gate, tokens=tokens, observer=self.observe, clock=self.now)
         except OSError as problem:
             raise ConfigurationError(
                 f"{settings.name}: ca_bundle {settings.ca_bundle} is no readable PEM file: {problem.strerror}"
@@ -276,12 +262,15 @@ class Process:
         alerts = {source.name: source.alert for source in sources if source.alert is not None}
         return Reach({source.name: source.followers for source in sources if source.followers}, alerts)
 
-    def agree(self, goal: str, policy: Policy, before: Policy | None = None) -> None:
-        """Raises `PolicyError` where options of sources contradict a policy of the goal, or a CRM has no place for a
-        bucket that the one `before` did not have: by source, what is wrong, what there is, and what to do. A CRM that
-        cannot be asked now objects to nothing."""
-        wrong = list(self.reach.disagreements(policy)) if goal == self.settings.goal else []
-        if before is not None and set(policy.bucket_names) - set(before.bucket_names):
+    def agree(self, goal: str, policy: Policy, before: Policy) -> None:
+        """Raises `PolicyError` where options of sources contradict a policy of the goal, where it reads an attribute
+        that there is not, or a CRM has no place for a bucket that the one `before` did not have: what is wrong, what
+        there is, and what to do. A CRM that cannot be asked now objects to nothing."""
+        wrong = [told(*its) for its in self.reach.disagreements(policy)] if goal == self.settings.goal else []
+        known = self.vocabulary.catalogue.attributes
+        held = strangers(before, known)
+        wrong += [str(problem) for problem in strangers(policy, known) if problem not in held]
+        if set(policy.bucket_names) - set(before.bucket_names):
             for source in self.sources:
                 problems = self.crm(source).check(policy.bucket_names)
                 lacking = (its for its in problems if its.code == "picklist_value_missing")
@@ -297,275 +286,28 @@ class Process:
         """Treat records as gone or merged, as if a pull had told."""
         apply(connection, Page(cursor={}, done=True, deletions=deletions), now)
 
-    def scales(self, connection: Connection) -> Sequence[Scale]:
-        """All goals with their newest revisions, the primary one first; a further one that has no policy yet is left
-        out, and `status` says so. Raises `NotReady` where the primary one has none."""
-        held = [self._scale(connection, goal) for goal in self.settings.goal_names]
-        if held[0] is None or not held[0].rules:
-            raise NotReady("the database holds no rules or no policy yet: run `leadgauge migrate`")
-        return [scale for scale in held if scale is not None]
-
-    def _scale(self, connection: Connection, goal: str) -> Scale | None:
-        policy = revisions.current(connection, "policy", goal)
-        if policy is None:
-            return None
-        first = revisions.get(connection, "policy", goal, 1)
-        rules = revisions.current(connection, "rules", goal)
-        champions, _ = models.champions(connection, goal)
-        since = first.created_at if first else None
-        return Scale(goal, rules.revision if rules else 0, policy.revision, champions, since)
-
-    def policy(self, connection: Connection, goal: str | None = None) -> Policy:
-        """The policy in force for a goal (the primary one). Raises `NotReady`."""
-        current = revisions.current(connection, "policy", goal or self.settings.goal)
-        if current is None:
-            raise NotReady(f"goal {goal or self.settings.goal} has no policy yet: run `leadgauge migrate`")
-        return policies.parse(current.body)
-
-    def bases(self) -> Sequence[Basis]:
-        """What people are scored by now for each goal, the primary one first; made again only when a revision was
-        published or a challenger came or went.
-
-        Raises `NotReady`, and `ModelRefused` for a champion of the primary goal that cannot be used: nobody is scored
-        by anything else. A further goal's scores stay as they are then, and its history tells.
-        """
-        with self.engine.connect() as connection:
-            held = [(scale, tuple(models.shadowing(connection, scale.goal))) for scale in self.scales(connection)]
-        if self._bases[0] != held:
-            bases = []
-            for scale, watching in held:
-                try:
-                    challengers = [trained for number in watching if (trained := self._challenger(scale.goal, number))]
-                    bases.append(self.basis_of(scale, challengers))
-                except ModelRefused:
-                    if not bases:
-                        raise
-            together = self._together(bases)
-            if len(bases) < len(held):  # whoever mends the model waits for no restart
-                return together
-            self._bases = held, together
-        return self._bases[1]
-
-    def _together(self, bases: Sequence[Basis]) -> Sequence[Basis]:
-        """With the features of the models of all of them, so that these are built once."""
-        used = {feature.name: None for basis in bases if basis.features for feature in basis.features}
-        features = self.features.only(used) if used else None
-        return [replace(basis, features=features) for basis in bases]
-
-    def basis_of(self, scale: Scale, challengers: Sequence[Trained] = ()) -> Basis:
-        """What people were scored by under these revisions. Raises `ModelRefused`."""
-        from worker.rescoring.basis import Basis
-
-        with self.engine.connect() as connection:
-            rules = revisions.get(connection, "rules", scale.goal, scale.rules)
-            policy = revisions.get(connection, "policy", scale.goal, scale.policy)
-            _, roster = models.champions(connection, scale.goal, scale.champions)
-        assert policy is not None, "revisions are never deleted"
-        ruleset = self.read_rules(rules.body, f"rules revision {scale.rules}") if rules else self._no_rules
-        champions = {segment: self.model(scale.goal, number) for segment, number in roster.items()}
-        _, goal = self.settings.goal_named(scale.goal)
-        used = [feature.name for its in (*champions.values(), *challengers) for feature in its.model.features]
-        features = self.features.only(dict.fromkeys(used)) if champions or challengers else None
-        return Basis(
-            scale, ruleset, policies.parse(policy.body), goal, champions, challengers, features,
-            primary=scale.goal == self.settings.goal, wording=self.wording,
-        )  # fmt: skip
-
-    def drafted(
-        self, goal: str, *, policy: Policy | None = None, rules: Ruleset | None = None, model: int | None = None
-    ) -> tuple[Basis, Basis]:
-        """What scores a goal's people now, and what would with a draft in place of its policy, its rules, or the
-        champion of a model's segment. Both have the features of both. Raises `NotReady` and `ModelRefused`."""
-        with self.engine.connect() as connection:
-            scales = {scale.goal: scale for scale in self.scales(connection)}
-        if goal not in scales:
-            raise NotReady(f"goal {goal} has no policy yet: run `leadgauge migrate`")
-        current = self.basis_of(scales[goal])
-        draft = replace(current, policy=policy or current.policy)
-        if rules is not None:
-            draft = replace(draft, rules=rules, scale=replace(draft.scale, rules=max(1, draft.scale.rules)))
-        if model is not None:
-            trained = self.model(goal, model)
-            draft = replace(draft, champions={**draft.champions, trained.segment: trained})
-        used = [f.name for basis in (current, draft) for its in basis.champions.values() for f in its.model.features]
-        features = self.features.only(dict.fromkeys(used)) if used else None
-        return replace(current, features=features), replace(draft, features=features)
-
-    def model(self, goal: str, number: int) -> Trained:
-        """A registered model, checked and loaded once a process. Raises `ModelRefused`, and says so in its history."""
-        from worker.rescoring.basis import Trained
-        from worker.scoring.rates import Rates
-        from worker.training.artefact import check_features, unpack
-
-        if (goal, number) not in self._models:
-            what = f"model {number} of goal {goal}"
-            with self.engine.connect() as connection:
-                artefact = models.stored(connection, goal, number)
-                registered = models.get(connection, goal, number)
-            if artefact is None or registered is None:
-                raise ModelRefused(f"there is no {what}; `leadgauge model list` names those there are")
-            try:
-                model = unpack(artefact, self.model_key, what)
-                check_features(model, {feature.name: feature for feature in self.features}, what)
-            except ModelRefused as problem:
-                with self.engine.begin() as connection:
-                    models.record_unusable(connection, goal, number, str(problem), self.now())
-                raise
-            converted = registered.manifest.get("data", {}).get("conversions")
-            rates = Rates.read(registered.manifest.get("rates"))
-            self._models[goal, number] = Trained(number, model, registered.segment, converted, rates)
-        return self._models[goal, number]
-
-    def _challenger(self, goal: str, number: int) -> Trained | None:
-        """None for one that cannot be used, which its history tells: whoever only watches stops nobody."""
-        from worker.training.registry import brought_scale
-
-        try:
-            trained = self.model(goal, number)
-        except ModelRefused:
-            return None
-        with self.engine.connect() as connection:
-            return replace(trained, brings=brought_scale(connection, goal, number))
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What rules, models and reasons are written in."""
+        return Vocabulary(self.settings)
 
     @cached_property
-    def features(self) -> Features:
-        """All that models may learn from: the shipped features, and the configured attributes that are declared so."""
-        from worker.features.features import Features
-
-        return Features.of(self.catalogue, bots_count=not self.settings.filter_bots)
-
-    def shop(self, name: str, overrides: Mapping[str, str]) -> Shop:
-        """What a training of a goal works with. Raises `ConfigurationError` for a goal that cannot be read."""
-        from worker.store import labels
-        from worker.training.shop import Shop
-
-        name, goal = self.settings.goal_named(name)
-        goal.check(name, self.catalogue.attributes)
-        with self.engine.connect() as connection:
-            until, _ = labels.known_until(connection, self.sources, self.now())
-        return Shop(
-            self.engine, self.arrow, name, goal, self.features, lambda number: self.model(name, number).model,
-            self.now, until, self.model_key, overrides, self._basis_now(name),
-        )  # fmt: skip
-
-    def _basis_now(self, goal: str) -> Basis | None:
-        """What scores a goal's people now; None where its champion cannot be used."""
-        with self.engine.connect() as connection:
-            scale = next(its for its in self.scales(connection) if its.goal == goal)
-        try:
-            return self.basis_of(scale)
-        except ModelRefused:
-            return None
-
-    @property
-    def model_key(self) -> str | None:
-        """What seals models; kept outside the database."""
-        return self.settings.model_key.get_secret_value() if self.settings.model_key else None
-
-    @cached_property
-    def catalogue(self) -> Catalogue:
-        """The shipped and the configured attributes. Raises `ConfigurationError` for a name that cannot be one."""
-        from worker.features.catalogue import Attribute, AttributeType, Catalogue
-
-        custom = {
-            name: Attribute(
-                AttributeType(its.type), its.label or name, cause=its.cause, stable=its.stable, feature=its.feature
-            )
-            for name, its in self.settings.attributes.items()
-        }
-        try:
-            return Catalogue.shipped().extended(custom)
-        except ValueError as problem:
-            raise ConfigurationError(f"attributes: {problem}") from None
-
-    @cached_property
-    def wording(self) -> Wording:
-        """What reasons are said in, and where they lead. Raises `ConfigurationError` with every mistake of the
-        configured file."""
-        url = self.settings.console_url
-        return replace(self._worded(), link=f"{url}/leads/") if url else self._worded()
-
-    def _worded(self) -> Wording:
-        from worker.scoring.document import RulesError
-        from worker.scoring.wording import load, shipped
-
-        language, path = self.settings.language, self.settings.wording
-        if path is None:
-            return shipped(language)
-        try:
-            text = path.read_text(encoding="utf-8")
-            return load(text, str(path), language, [feature.name for feature in self.features])
-        except RulesError as mistakes:
-            raise ConfigurationError(f"`wording`: {mistakes}") from None
-        except (OSError, UnicodeDecodeError) as problem:
-            what = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8 text"
-            raise ConfigurationError(f"`wording` names {path}, which cannot be read: {what}") from None
-
-    def read_rules(self, text: str, file: str) -> Ruleset:
-        """Rules over the shipped and the configured attributes. Raises `RulesError`; `file` is for its text."""
-        from worker.scoring.rules import load
-
-        catalogue = self.catalogue
-        for source in self.settings.sources:
-            mapped: Mapping[str, object] = getattr(source, "attributes", {})
-            if unknown := sorted(mapped.keys() - catalogue.attributes.keys()):
-                raise ConfigurationError(
-                    f"source {source.name}: no attribute is named {unknown[0]!r}; declare it under `attributes`, or "
-                    f"map one of {', '.join(sorted(catalogue.attributes))}"
-                )
-        return load(text, file, catalogue)
-
-    @cached_property
-    def _no_rules(self) -> Ruleset:
-        """Those of a goal that has none: no points, no guardrails."""
-        from worker.scoring.rules import Ruleset
-
-        return Ruleset("", "", self.catalogue, 0.0, {}, (), ())
+    def goals(self) -> Goals:
+        """What people are scored by."""
+        return Goals(self.settings, self.vocabulary, self.engine, self.now)
 
     def migrate(self) -> None:
-        """Bring the database to this version, and publish the shipped policy of every goal and the shipped rules of the
-        primary one where there are none. What they say of leads holds of no other goal."""
-        from worker.scoring.rules import shipped
-
-        try:
-            migrate.upgrade(self.engine)
-        except migrate.TooNew as problem:
-            raise NotReady(str(problem)) from None
-        path = self.settings.rules_file
-        try:
-            body = path.read_text(encoding="utf-8") if path else shipped()
-        except (OSError, UnicodeDecodeError) as problem:
-            what = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8 text"
-            raise ConfigurationError(f"`rules_file` names {path}, which cannot be read: {what}") from None
-        self.read_rules(body, str(path or "the shipped rules"))
-        self.wording  # noqa: B018 - a wrong file is refused here, not by the first score
-        first: Mapping[str, object] = {"policy": policies.Policy().model_dump(mode="json"), "rules": body}
-        for goal in self.settings.goal_names:
-            for table, content in first.items():
-                if table == "rules" and goal != self.settings.goal:
-                    continue
-                with self.engine.begin() as connection:
-                    if revisions.current(connection, table, goal) is None:
-                        self._publish_first(connection, table, goal, content)
-
-    def _publish_first(self, connection: Connection, table: str, goal: str, content: object) -> Revision | None:
-        try:
-            return revisions.publish(
-                connection, table, goal, content, after=0, author="leadgauge", comment="shipped default",
-                now=self.now(),
-            )  # fmt: skip
-        except revisions.EditConflict:  # two processes migrate at once; either one's is the same
-            return None
+        """Bring the database to this version, with the policies and rules that there must be. Raises `NotReady` for a
+        database that is newer than this version can follow."""
+        migrate.upgrade(self.engine)
+        self.goals.begin()
 
     def check_schema(self) -> None:
         """Raises `NotReady` when the database is older than this version, or newer than it can follow."""
         with self.engine.connect() as connection:
-            try:
-                behind = migrate.pending(connection)
-            except migrate.TooNew as problem:
-                raise NotReady(str(problem)) from None
+            behind = migrate.pending(connection)
         if behind:
-            raise NotReady("the database is not at this version's schema: run `leadgauge migrate`")
+            raise migrate.NotReady("the database is not at this version's schema: run `leadgauge migrate`")
 
     def reconnect(self) -> None:
         """Open the columns' connection anew when it is next asked for: unlike the engine's pool it does not heal."""

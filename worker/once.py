@@ -108,7 +108,7 @@ def _count(process: Process, source: str, result: Pass, report: Report) -> None:
 
 
 def _rescore(process: Process, result: Pass, report: Report) -> None:
-    bases, settings = process.bases(), process.settings
+    bases, settings = process.goals.bases(), process.settings
     for partition in range(settings.partitions):
         while (
             done := rescore(

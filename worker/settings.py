@@ -40,6 +40,7 @@ from connectors.hubspot.settings import HubspotSettings
 from connectors.records import Cause
 from connectors.secret import SecretRef
 from worker.console_settings import ConsoleSettings, WebAddress
+from worker.lines import Lines
 from worker.training.goal import Goal
 
 LAYOUT = 1
@@ -69,7 +70,9 @@ class CustomAttribute(BaseModel):
 
 
 class Retention(BaseModel):
-    """How long what is kept; unset: for ever."""
+    """How long what is kept; unset: for ever. `ledger`: closed writes but for each record's newest. `history`: scores
+    of the past. `deleted`: people whose record was deleted in its CRM so long ago. `audit`: what was changed in the
+    console."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -136,7 +139,7 @@ class Settings(BaseSettings):
         description="How long a killed worker keeps a stream from the others. Longer than the longest call.",
     )
     verify_after: timedelta = Field(
-        default=timedelta(seconds=20),
+        default=timedelta(seconds=45),  # longer than from one look at people to the next: else each write costs a call
         ge=timedelta(0),
         description="How long an accepted write may wait to be seen in a pull before it is read back.",
     )
@@ -164,8 +167,16 @@ class Settings(BaseSettings):
         default=None, description="Where errors go (Sentry): types and places, no data. Needs the extra `sentry`."
     )
     clock: AwareDatetime | None = Field(default=None, description="Hold the clock at this instant (tests, replays).")
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_level: str = Field(
+        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR."
+    )
     log_json: bool = Field(default=False, description="One JSON object a line instead of text.")
+
+    @field_validator("training_time", "plan_every", "rescore_every", "lease", "verify_after", mode="before")
+    @classmethod
+    def _seconds(cls, time: Any) -> Any:
+        """A variable and a file hold text, also where seconds are meant."""
+        return float(time) if isinstance(time, str) and time.strip().replace(".", "", 1).isdecimal() else time
 
     @field_validator("layout")
     @classmethod
@@ -311,14 +322,25 @@ def config_file() -> Path | None:
     return next((path for path in (Path("leadgauge.yaml"), DEMO_FILE) if path.is_file()), None)
 
 
+def lines() -> Lines:
+    """Of the configuration file."""
+    return Lines.of(config_file())
+
+
+def told(source: str, option: str, what: str) -> str:
+    """What is wrong with an option of a source, with the line of the file where it stands."""
+    return f"{lines().of_option(source, option)}: {source}: {option}: {what}"
+
+
 def load() -> Settings:
     """Read the configuration. Raises `ConfigurationError` with one line for each thing that is wrong."""
     path = config_file()
     try:
         return Settings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
     except ValidationError as problem:
-        lines = [_line(error, path) for error in problem.errors(include_input=False, include_url=False)]
-        raise ConfigurationError("\n".join(lines)) from None
+        file = Lines.of(path)
+        wrong = [_line(error, file) for error in problem.errors(include_input=False, include_url=False)]
+        raise ConfigurationError("\n".join(wrong)) from None
     except SettingsError as problem:
         raise ConfigurationError(f"{problem}: a list or mapping in the environment is written as JSON") from None
 
@@ -338,8 +360,9 @@ def parse(text: str, path: Path) -> Settings:
     try:
         return _Alone(**(yaml.safe_load(text) or {}))
     except ValidationError as problem:
-        lines = [_line(error, path) for error in problem.errors(include_input=False, include_url=False)]
-        raise ConfigurationError("\n".join(lines)) from None
+        file = Lines(path, yaml.compose(text, yaml.SafeLoader))
+        wrong = [_line(error, file) for error in problem.errors(include_input=False, include_url=False)]
+        raise ConfigurationError("\n".join(wrong)) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -383,22 +406,27 @@ _PLAIN: Mapping[str, str] = {
 """What is wrong by the type of the validation error, where its own text speaks to programmers."""
 
 
-def _line(error: Mapping[str, Any], path: Path | None) -> str:
+def _line(error: Mapping[str, Any], file: Lines) -> str:
     """Where, which setting, what is wrong, what is allowed."""
-    name = _name(error["loc"])
+    place = _place(error["loc"])
+    name = ".".join(map(str, place))
     own = error["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("String ")
     what = _PLAIN[error["type"]].format(**error.get("ctx", {})) if error["type"] in _PLAIN else own
     if error["type"] == "extra_forbidden" and (close := difflib.get_close_matches(name, Settings.model_fields, 1)):
         what += f"; did you mean `{close[0]}`?"
-    variable = f"LEADGAUGE_{str(error['loc'][0]).upper()}" if error["loc"] else ""
-    return f"{variable if variable in os.environ or not path else path}: `{name}` {what}"
+    if not place:
+        return f"{file.file}: `{name}` {what}"
+    variable = f"LEADGAUGE_{str(place[0]).upper()}"
+    option = what.partition(" ")[0].rstrip(":").split(".")  # what is wrong with a source as a whole begins with it
+    where = variable if variable in os.environ or not file.file else file.at((*place, *option))
+    return f"{where}: `{name}` {what}"
 
 
-def _name(location: tuple[int | str, ...]) -> str:
-    """The setting's path as it is written: without the kinds that the validation passed through."""
+def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The setting's place as it is written: without the kinds that the validation passed through."""
     tags: set[int] = set()
     if location[:1] == ("sources",):
         tags = {2, *((4,) if location[3:4] == ("auth",) else ())}
     elif location[:1] == ("goals",) and location[2:3] == ("event",):
         tags = {3}
-    return ".".join(str(part) for i, part in enumerate(location) if i not in tags and part != "[key]")
+    return tuple(part for i, part in enumerate(location) if i not in tags and part != "[key]")

@@ -29,8 +29,8 @@ def plan() -> None:
         settings = process.settings
         due = list(
             planning.plan(
-                connection, process.sources, process.scales(connection), settings.partitions, settings.verify_after,
-                process.now(), process.held(connection),
+                connection, process.sources, process.goals.scales(connection), settings.partitions,
+                settings.verify_after, process.now(), process.held(connection),
             )
         )  # fmt: skip
     for wake_up in due:
@@ -89,8 +89,8 @@ def rescore(partition: int) -> None:
     settings = process.settings
     try:
         result = score(
-            process.engine, process.arrow, process.bases(), partition, settings.partitions, settings.rescore_every,
-            process.writable, process.now(), reach=process.reach,
+            process.engine, process.arrow, process.goals.bases(), partition, settings.partitions,
+            settings.rescore_every, process.writable, process.now(), reach=process.reach,
         )  # fmt: skip
     except Exception:
         process.reconnect()  # the columns' connection does not heal by itself; the next wake-up goes on
@@ -99,8 +99,9 @@ def rescore(partition: int) -> None:
         return
     process.meter.count(catalogue.SCORED, result.people)
     process.meter.count(catalogue.INTENDED, result.intended)
-    log.info("scored", action="rescore", partition=partition, people=result.people, intended=result.intended,
-             mismatched=result.mismatched)  # fmt: skip
+    tell = log.error if result.mismatched else log.info  # whose reasons do not add up is parked: a fault of ours
+    tell("scored", action="rescore", partition=partition, people=result.people, intended=result.intended,
+         mismatched=result.mismatched)  # fmt: skip
     wake(planning.Rescore(partition))
     if result.intended:
         for source in process.sources:

@@ -35,7 +35,7 @@ from connectors.port import (
 from connectors.quota import Gate
 from connectors.records import Author, FieldWrite, RecordRef, ScoreField, Value, WriteOutcome, WriteResult
 from connectors.tokens import Tokens
-from connectors.transport import Observer
+from connectors.transport import Clock, Observer, wall
 
 PUSH_SIZE = 5000
 """A push rewrites the whole output, so it is better large."""
@@ -76,7 +76,9 @@ class FilesCrm:
     def check(self, buckets: Collection[str] = BUCKETS) -> Sequence[Problem]:
         return list(Check(self._settings, self._output).problems())
 
-    def pull(self, stream: str, cursor: Cursor | None, tier: Tier, known: Known = nothing_known) -> Page:
+    def pull(
+        self, stream: str, cursor: Cursor | None, tier: Tier, known: Known = nothing_known, looked: Cursor | None = None
+    ) -> Page:
         """See `Crm.pull`. The tiers read the same: a file that is being written is told by `Transient`."""
         if stream not in STREAMS:
             raise Misconfigured(self.source, f"there is no stream {stream!r}; there are {', '.join(STREAMS)}")
@@ -99,14 +101,14 @@ class FilesCrm:
                 raise Misconfigured(self.source, f"there is no object {object!r}; there is {known}")
             return self._reader.census(mappings, object, cursor)
 
-    def fetch(self, refs: Sequence[RecordRef]) -> Page:
+    def fetch(self, refs: Sequence[RecordRef], *, binned: bool = False) -> Page:
         with self._told():
             return self._reader.fetch(self._mappings, refs)
 
     def push_size(self, waiting: int) -> int:
         return PUSH_SIZE
 
-    def collect(self, parcel: Cursor, refs: Sequence[RecordRef]) -> Sequence[WriteResult]:
+    def collect(self, parcel: Cursor, refs: Sequence[RecordRef], *, call_off: bool = False) -> Sequence[WriteResult]:
         """A push is whole when it returns, so nothing is known of a parcel."""
         return [WriteResult(ref, WriteOutcome.UNRESOLVED) for ref in refs]
 
@@ -200,6 +202,7 @@ def open_files(
     tokens: Tokens,
     observer: Observer,
     sleep: Callable[[float], None] = time.sleep,
+    clock: Clock = wall,
 ) -> FilesCrm:
     """The folder that `settings` describe. There is nothing to log in to, to wait for or to meter."""
     return FilesCrm(settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from connectors.files.flaw import Flaw
+from connectors.options import Pattern
 from connectors.records import ActivityKind, OutcomeStatus, RecordState
 
 Encoding = Literal[
@@ -46,14 +46,16 @@ class AttributeColumn(_Frozen):
 class Table(_Frozen):
     """One file and how it is written; `leads-*.csv` stands for all of that name, as one."""
 
-    file: Path
-    encoding: Encoding | None = None
-    separator: Literal[",", ";", "\t", "|"] | None = None
+    file: Path = Field(description="`leads-*.csv` stands for all of that name, as one")
+    encoding: Encoding | None = Field(default=None, description="unset: UTF-8, or what a byte order mark says")
+    separator: Literal[",", ";", "\t", "|"] | None = Field(
+        default=None, description="unset: the one that shows columns"
+    )
     quote: Annotated[str, Field(min_length=1, max_length=1)] = '"'
     decimal: Literal[".", ","] = "."
     dates: tuple[str, ...] = Field(default=(), description="strptime formats, tried in order; none: ISO 8601")
     nulls: tuple[str, ...] = Field(default=(), description="texts that mean nothing is known, beside the empty")
-    duplicates: Literal["error", "last"] = "error"
+    duplicates: Literal["error", "last"] = Field(default="error", description="what an id that comes twice is")
 
     @property
     def mapped(self) -> Mapping[str, str]:
@@ -66,7 +68,7 @@ class Described(Table):
     """A table of things that have attributes: by canonical name, or any other that the configuration declares."""
 
     attributes: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")], AttributeColumn] = Field(
-        default_factory=dict
+        default_factory=dict, description="by the name that rules use; a column's name alone will do"
     )
 
     @field_validator("attributes", mode="before")
@@ -143,19 +145,10 @@ class ActivityColumns(_Frozen):
 class TypeRule(_Frozen):
     """Types that match `pattern` (a regular expression, any case) are a `kind`, a deal (`outcome`) or left out."""
 
-    pattern: str
+    pattern: Pattern
     kind: ActivityKind | None = None
     outcome: OutcomeStatus | None = None
     skip: bool = False
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as problem:
-            raise ValueError(f"not a regular expression: {problem}") from None
-        return pattern
 
     @model_validator(mode="after")
     def _one_meaning(self) -> TypeRule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Collection, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -21,7 +22,7 @@ def found(directory: Path, table: Table, ours: Collection[Path]) -> list[Path]:
     Raises `Flaw` for a pattern that finds none.
     """
     named = directory / table.file
-    if named.exists() or not glob.has_magic(str(table.file)):
+    if os.path.exists(named) or not glob.has_magic(str(table.file)):  # Path.exists() raises where a name is too long
         return [named]
     hidden = {each.resolve() for each in ours}
     paths = [directory / each for each in sorted(glob.glob(str(table.file), root_dir=directory))]

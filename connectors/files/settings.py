@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from connectors.brakes import Brakes
 from connectors.files.flaw import Flaw
 from connectors.files.mapping import load
+from connectors.options import further
 from connectors.quota import Budget
-from connectors.records import EACH_GOAL, Follower, ScoreField
+from connectors.records import Follower, ScoreField
 
 CONTRACT: Mapping[ScoreField, str] = {field: field.value for field in ScoreField}
 """The columns of the scored file, beside `id`."""
@@ -28,21 +29,26 @@ class FilesSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["files"]
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] = Field(
+        description="your name for the folder, in every record that comes from it: keep it"
+    )
     directory: Path = Field(description="where the files lie")
     mapping: Path = Field(default=Path("mapping.yaml"), description="the mapping file, from `directory` on")
     output: Path = Field(default=Path("scored.csv"), description="a .csv or .parquet file, from `directory` on")
     state: Path | None = Field(
         default=None, description="what was read of the files so far (SQLite); default: beside the output"
     )
-    fields: Mapping[ScoreField, str | None] = CONTRACT
+    fields: Mapping[ScoreField, str | None] = Field(
+        default_factory=lambda: dict(CONTRACT),
+        description="columns for the score fields, where they differ; null leaves one out",
+    )
     followers: ClassVar[Sequence[Follower]] = ()
     alert: ClassVar[None] = None
     every: timedelta = Field(
         default=timedelta(seconds=30), gt=timedelta(0), description="how often to look for changes"
     )
     writes: Brakes = Field(default=Brakes(), description="how writing to it is held back")
-    page_size: Annotated[int, Field(ge=1, le=50_000)] = 5000
+    page_size: Annotated[int, Field(ge=1, le=50_000)] = Field(default=5000, description="rows that are read at once")
 
     @field_validator("fields", mode="before")
     @classmethod
@@ -66,17 +72,9 @@ class FilesSettings(BaseModel):
         return output
 
     def with_goals(self, suffixes: Mapping[str, str]) -> Self:
-        """With the columns of further goals, by the names of the contract and a suffix each unless `fields` names them.
-
-        What is left out for the primary goal is left out for all.
-        """
-        names = {
-            field.of(goal): f"{name}_{suffix}"
-            for goal, suffix in suffixes.items()
-            for field, name in CONTRACT.items()
-            if field in EACH_GOAL and self.fields.get(field) is not None and field.of(goal) not in self.fields
-        }
-        return self.model_copy(update={"fields": {**self.fields, **names}})
+        """With the places of further goals' score fields, see `further`."""
+        fields = further(self.fields, CONTRACT, suffixes, lambda name, suffix: f"{name}_{suffix}")
+        return self.model_copy(update={"fields": fields})
 
     @property
     def mapped(self) -> Mapping[ScoreField, str]:

@@ -26,6 +26,7 @@ from connectors.hubspot.settings import HubspotSettings
 from connectors.hubspot.stages import OwnProperties
 from connectors.hubspot.values import millis
 from connectors.hubspot.windows import between
+from connectors.looked import Looked
 from connectors.port import (
     BUCKETS,
     Census,
@@ -55,7 +56,7 @@ from connectors.records import (
     WriteResult,
 )
 from connectors.tokens import Tokens
-from connectors.transport import Observer
+from connectors.transport import Clock, Observer, wall
 from connectors.understood import understood
 
 T = TypeVar("T")
@@ -67,13 +68,14 @@ TYPE_IDS: Mapping[str, str] = {"contacts": "0-1", "companies": "0-2", "deals": "
 
 def open_hubspot(
     settings: HubspotSettings, *, gate: Gate, tokens: Tokens, observer: Observer,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = time.sleep, clock: Clock = wall,
 ) -> Crm:  # fmt: skip
     """The account that `settings` describe. Makes no call yet.
 
     Raises `Misconfigured` when the CA bundle cannot be read.
     """
-    return HubspotCrm(settings, Session(settings, gate=gate, tokens=tokens, observer=observer, sleep=sleep))
+    session = Session(settings, gate=gate, tokens=tokens, observer=observer, sleep=sleep, clock=clock)
+    return HubspotCrm(settings, session)
 
 
 class HubspotCrm:
@@ -138,13 +140,15 @@ class HubspotCrm:
     def user(self) -> None:
         """A key or an app acts for itself, and everybody may edit what it provisions."""
 
-    def pull(self, stream: str, cursor: Cursor | None, tier: Tier, known: Known = nothing_known) -> Page:
+    def pull(
+        self, stream: str, cursor: Cursor | None, tier: Tier, known: Known = nothing_known, looked: Cursor | None = None
+    ) -> Page:
         reader = self._readers.get(stream)
         if reader is None:
             raise Misconfigured(self.source, f"there is no stream {stream!r}; there are {', '.join(self._readers)}")
         if isinstance(reader, ObjectStream):
-            return self._understood(lambda: reader.pull(cursor, tier, known))
-        return self._understood(lambda: reader.pull(cursor, tier))
+            return self._understood(lambda: reader.pull(cursor, tier, known, Looked.of(looked)))
+        return self._understood(lambda: reader.pull(cursor, tier, looked=Looked.of(looked)))
 
     def size(self, stream: str) -> int | None:
         reader = self._readers.get(stream)
@@ -162,17 +166,17 @@ class HubspotCrm:
     def census(self, object: str, cursor: Cursor | None) -> Census:
         return self._understood(lambda: self._inventory.census(object, cursor), Lane.REFRESH)
 
-    def fetch(self, refs: Sequence[RecordRef]) -> Page:
+    def fetch(self, refs: Sequence[RecordRef], *, binned: bool = False) -> Page:
         if len({ref.object for ref in refs}) > 1:
             raise ValueError("the rows to fetch are of more than one object")
-        return self._understood(lambda: self._inventory.fetch(refs), Lane.REFRESH)
+        return self._understood(lambda: self._inventory.fetch(refs, binned=binned), Lane.REFRESH)
 
     def push(self, writes: Sequence[FieldWrite], note: Note = unnoted) -> Sequence[WriteResult]:
         if len(writes) > PUSH_SIZE:
             raise ValueError(f"at most {PUSH_SIZE} records in a push, not {len(writes)}")
         return self._understood(lambda: self._writer.push(writes)) if writes else []
 
-    def collect(self, parcel: Cursor, refs: Sequence[RecordRef]) -> Sequence[WriteResult]:
+    def collect(self, parcel: Cursor, refs: Sequence[RecordRef], *, call_off: bool = False) -> Sequence[WriteResult]:
         """HubSpot answers every batch at once, so nothing is known of a parcel."""
         return [WriteResult(ref, WriteOutcome.UNRESOLVED) for ref in refs]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from connectors.hubspot import activities
@@ -12,7 +13,8 @@ from connectors.hubspot.objects import ObjectReader
 from connectors.hubspot.paths import EMAIL_EVENTS, FORMS, Paths
 from connectors.hubspot.pull import Kit
 from connectors.hubspot.values import MILLISECOND, millis
-from connectors.hubspot.windows import Place, Reason, Window, advance, begin, due, end
+from connectors.hubspot.windows import Place, Reason, Window, advance, begin, due, end, look
+from connectors.looked import Looked
 from connectors.port import Cursor, Page, Tier
 from connectors.quota import Lane
 from connectors.records import Activity
@@ -28,7 +30,10 @@ ENOUGH = 200
 
 
 class EventSource(Protocol):
-    """Where one kind of events is read."""
+    """Where one kind of events is read. `late`: how far back a look may begin for what HubSpot adds late."""
+
+    @property
+    def late(self) -> timedelta: ...
 
     def beginning(self, now: int) -> int:
         """Where the first load begins."""
@@ -43,19 +48,22 @@ class EventStream:
     def __init__(self, kit: Kit, events: EventSource) -> None:
         self._kit, self._events = kit, events
 
-    def pull(self, cursor: Cursor | None, tier: Tier) -> Page:
+    def pull(self, cursor: Cursor | None, tier: Tier, *, looked: Looked | None = None) -> Page:
         session, timings = self._kit.session, self._kit.settings.timings
         now = session.now_ms()
         settled = now - timings.settle // MILLISECOND
         place = begin(settled, history=self._events.beginning(now)) if cursor is None else Place.load(cursor)
-        window = due(place, timings, tier)
+        ahead = looked.since(session.now(), EVENT_PAGE, self._events.late) if looked else None
+        window = due(place, timings, tier, ahead)
         found, position = self._events.read(window)
         now = session.now_ms()
         until = end(place, window, now, timings)
         if tier is Tier.COMPLETE:  # the rest comes with a later window, when it is settled
             found = [activity for activity in found if millis(activity.occurred_at) <= until]
         after, done = advance(place, window, until, position, (), now, timings)
-        return Page(after.dump(), done, activities=found, backfill=window.reason is Reason.HISTORY)
+        page = Page(after.dump(), done, activities=found, backfill=window.reason is Reason.HISTORY)
+        looked_on = tier is Tier.FAST and done
+        return replace(page, looked=look(window, until, len(found)).dump()) if looked_on else page
 
 
 class EmailEvents:
@@ -63,6 +71,7 @@ class EmailEvents:
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
+        self.late = kit.settings.timings.sweep
 
     def beginning(self, now: int) -> int:
         return now - self._kit.settings.timings.history // MILLISECOND
@@ -86,6 +95,7 @@ class FormSubmissions:
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
+        self.late = kit.settings.timings.settle  # while there is one, every form is asked
         self._patterns = activities.patterns(kit.settings.forms, activities.FORMS)
         self._forms: tuple[datetime, dict[str, str]] | None = None
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Protocol
 
 from connectors.hubspot import activities
@@ -32,7 +33,8 @@ from connectors.hubspot.schema import Schemas
 from connectors.hubspot.session import Session
 from connectors.hubspot.settings import HubspotSettings
 from connectors.hubspot.values import MILLISECOND, instant, millis
-from connectors.hubspot.windows import Place, Reason, Window, advance, begin, due, end, newest
+from connectors.hubspot.windows import Place, Reason, Window, advance, begin, due, end, look, newest
+from connectors.looked import Looked
 from connectors.port import Cursor, Known, Page, Tier, nothing_known
 from connectors.quota import Lane
 from connectors.records import Activity, AttributeChange, Deletion, RecordRef
@@ -49,11 +51,14 @@ LINKED: Mapping[str, tuple[str, ...]] = {
 HANDED_KEPT = 50_000
 """Rows of the time since the last complete read that the fast tier remembers; forgetting only costs calls."""
 
+TOGETHER = 5
+"""Pages of hits that the fast tier hydrates at once: as many rows as one call tells the links of."""
+
 
 class Reader(Protocol):
     """One stream."""
 
-    def pull(self, cursor: Cursor | None, tier: Tier) -> Page: ...
+    def pull(self, cursor: Cursor | None, tier: Tier, *, looked: Looked | None = None) -> Page: ...
 
 
 Links = Callable[[Session, str, str, Sequence[Row], Lane], dict[str, list[str]]]
@@ -95,16 +100,17 @@ class ObjectStream:
         self._sweeps_unseen_only = type in ("contacts", "companies")
         self._viewed = type == "contacts"
         self._handed: dict[str, int] = {}
-        self._looked_to = 0
 
-    def pull(self, cursor: Cursor | None, tier: Tier, known: Known = nothing_known) -> Page:
+    def pull(
+        self, cursor: Cursor | None, tier: Tier, known: Known = nothing_known, looked: Looked | None = None
+    ) -> Page:
         if cursor is None:
             settle = self._kit.settings.timings.settle // MILLISECOND
             cursor = {"list": None, "began": self._kit.session.now_ms() - settle}
         if "list" not in cursor:
-            return self._window(Place.load(cursor), tier, known)
+            return self._window(Place.load(cursor), tier, known, looked)
         if tier is Tier.FAST:
-            return self._window(begin(cursor["began"]), tier, known)
+            return self._window(begin(cursor["began"]), tier, known, looked)
         return self._list(cursor)
 
     def _list(self, cursor: Cursor) -> Page:
@@ -113,15 +119,19 @@ class ObjectStream:
         following = begin(cursor["began"]).dump() if after is None else {**cursor, "list": after}
         return replace(page, cursor=following, done=after is None, backfill=True)
 
-    def _window(self, place: Place, tier: Tier, known: Known) -> Page:
-        session, timings = self._kit.session, self._kit.settings.timings
-        window = due(place, timings, tier)
-        fast = tier is Tier.FAST
-        if fast and window.until is None:  # what the index shows later than that comes with the complete read
-            window = replace(window, since=max(window.since, self._looked_to - timings.settle // MILLISECOND))
-        rows, position = self.reader.search(window, _FOUND_WITH if self._viewed else ())
+    def _window(self, place: Place, tier: Tier, known: Known, looked: Looked | None) -> Page:
+        session, settings = self._kit.session, self._kit.settings
+        timings, fast = settings.timings, tier is Tier.FAST
+        # People and companies that are stored are found again at no cost.
+        most = timings.settle + (timings.overlap if self._sweeps_unseen_only else timedelta(0))
+        ahead = looked.since(session.now(), settings.page_size, most) if looked else None
+        window = due(place, timings, tier, ahead)
+        rows, position = self._search(window)
         now = session.now_ms()
         until = end(place, window, now, timings)
+        while fast and position is not None and len(rows) <= (TOGETHER - 1) * settings.page_size:
+            more, position = self._search(replace(window, until=until, position=position))
+            rows = [*rows, *more]
         stamps = {str(row["id"]): self._stamp(row) for row in rows}
         if not fast:  # the rest comes with a later window, when it is settled
             stamps = {id: stamp for id, stamp in stamps.items() if stamp <= until}
@@ -134,9 +144,16 @@ class ObjectStream:
         if fast:
             handed = {id: stamp for id, stamp in (self._handed | marks).items() if abs(stamp) >= place.read_to}
             self._handed = newest(handed, HANDED_KEPT)
-            self._looked_to = until if position is None else self._looked_to
         after, done = advance(place, window, until, position, marks.items(), now, timings)
-        return replace(page, cursor=after.dump(), done=done)
+        page = replace(page, cursor=after.dump(), done=done)
+        if not (fast and done):
+            return page
+        before = 0 if window.position is None else TOGETHER * settings.page_size
+        late = looked.lateness(instant(stamps[id]) for id in wanted) if looked else 0.0
+        return replace(page, looked=look(window, until, before + len(rows), late).dump())
+
+    def _search(self, window: Window) -> tuple[list[Row], str | None]:
+        return self.reader.search(window, _FOUND_WITH if self._viewed else ())
 
     def _stored(
         self, rows: Sequence[Row], stamps: Mapping[str, int], seen: Mapping[str, int], known: Known, now: int

@@ -8,6 +8,7 @@ from connectors.hubspot.mapping import MERGED, MERGED_AT
 from connectors.hubspot.objects import ObjectReader
 from connectors.hubspot.pull import Kit, ObjectStream
 from connectors.hubspot.values import MILLISECOND, instant, millis
+from connectors.looked import Looked
 from connectors.port import Cursor, Page, Tier
 from connectors.quota import Lane
 from connectors.records import Deletion, RecordRef
@@ -29,7 +30,7 @@ class Removals:
         self._steps = [*(type for type in TYPES if type not in kit.settings.without), MERGES]
         self._bins = {type: ObjectReader(kit.session, type, kit.settings.page_size) for type in self._steps[:-1]}
 
-    def pull(self, cursor: Cursor | None, tier: Tier) -> Page:
+    def pull(self, cursor: Cursor | None, tier: Tier, *, looked: Looked | None = None) -> Page:
         now = self._kit.session.now_ms()
         at = cursor or {"since": 0, "began": now, "step": self._steps[0], "after": None}
         began = at["began"] if at["began"] is not None else now
@@ -55,6 +56,7 @@ class Removals:
             Deletion(
                 RecordRef(self._kit.settings.name, type, str(row["id"])),
                 instant(row.get("archivedAt") or row["updatedAt"]),
+                binned=True,
             )
             for row in rows
         )

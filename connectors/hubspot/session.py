@@ -23,7 +23,7 @@ from connectors.hubspot.wire import Answer, Query, Wire
 from connectors.port import Quota
 from connectors.quota import Gate, Lane
 from connectors.tokens import Tokens
-from connectors.transport import Exchange, Observer, attempt
+from connectors.transport import Clock, Exchange, Observer, attempt, wall
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,11 @@ class Session:
 
     def __init__(
         self, settings: HubspotSettings, *, gate: Gate, tokens: Tokens, observer: Observer,
-        sleep: Callable[[float], None],
+        sleep: Callable[[float], None], clock: Clock = wall,
     ) -> None:  # fmt: skip
         self.source, self.paths = settings.name, Paths(settings.paths)
         self.quota: Quota | None = None
-        self._gate, self._observer, self._sleep = gate, observer, sleep
+        self._gate, self._observer, self._sleep, self._clock = gate, observer, sleep, clock
         self._wire = Wire(settings)
         self._static = isinstance(settings.auth, TokenAuth)
         self._open_bearer = partial(open_bearer, settings, tokens, self._token_call, self._failure)
@@ -52,9 +52,9 @@ class Session:
         self._account_asked = False
         self.ahead = timedelta(0)
         self._skew = settings.timings.skew
-        self._quiet = settings.timings.usage_age.total_seconds()
+        self._quiet = settings.timings.usage_age
         self._asking = False
-        self._heard_at = time.monotonic()
+        self._heard_at = clock()
 
     @cached_property
     def _bearer(self) -> Bearer:
@@ -104,7 +104,7 @@ class Session:
         At most `skew` ahead of ours: a `Date` that runs ahead of the truth would move a cursor past rows that are yet
         to be written. One that lags moves it less far, which loses nothing.
         """
-        return datetime.now(UTC) + min(self.ahead, self._skew)
+        return self._clock() + min(self.ahead, self._skew)
 
     @property
     def disagrees(self) -> bool:
@@ -137,16 +137,16 @@ class Session:
 
     def _listen(self, lane: Lane) -> None:
         """Ask for the day's calls where no answer has told them for a while, if HubSpot lets us."""
-        if self._asking or time.monotonic() - self._heard_at < self._quiet:
+        if self._asking or abs(self._clock() - self._heard_at) < self._quiet:
             return
         self._asking = True  # the call below comes by here, too
         with suppress(CrmError, KeyError, IndexError, TypeError, ValueError):
             row = self.get(USAGE, lane=lane)["results"][0]
             self._hear(int(row["currentUsage"]), int(row["usageLimit"]))
-        self._asking, self._heard_at = False, time.monotonic()
+        self._asking, self._heard_at = False, self._clock()
 
     def _hear(self, used: int, limit: int) -> None:
-        self.quota, self._heard_at = Quota(used, limit), time.monotonic()
+        self.quota, self._heard_at = Quota(used, limit), self._clock()
         self._gate.learn(self.source, used, limit, self._midnight() if self._account else None)
 
     def _exchange(self, method: str, path: str, query: Query, body: Any, token: str, lane: Lane, bucket: str) -> Answer:
@@ -172,7 +172,7 @@ class Session:
         """Search answers carry no such headers, OAuth apps' answers none of the day."""
         headers = {name.lower(): value for name, value in answer.headers.items()}
         with suppress(KeyError, ValueError, TypeError):  # without a readable one the last stands
-            self.ahead = parsedate_to_datetime(headers["date"]) - datetime.now(UTC)
+            self.ahead = parsedate_to_datetime(headers["date"]) - self._clock()
         limit = _number(headers.get("x-hubspot-ratelimit-daily"))
         remaining = _number(headers.get("x-hubspot-ratelimit-daily-remaining"))
         if limit and remaining is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationInfo, 
 
 from connectors.alerts import AlertSettings
 from connectors.brakes import Brakes
-from connectors.quota import DEFAULT_OWN, DEFAULT_SHARES, Budget, Lane, Window, ordered
-from connectors.records import EACH_GOAL, ActivityKind, Follower, ScoreField
+from connectors.options import Pattern, Share, Shares, further, known_streams
+from connectors.quota import DEFAULT_OWN, DEFAULT_SHARES, Budget, Window
+from connectors.records import ActivityKind, Follower, ScoreField
 from connectors.secret import SecretRef
 from connectors.stages import LifecycleField, StageField, follower, refuse_read_values, refuse_twice
 
@@ -61,17 +61,8 @@ class OAuthAuth(_Model):
 class KindPattern(_Model):
     """What a page, form or campaign means: the first pattern (a regular expression, any case) found in it decides."""
 
-    pattern: str
+    pattern: Pattern
     kind: ActivityKind
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as problem:
-            raise ValueError(f"{pattern!r} is not a regular expression: {problem}") from problem
-        return pattern
 
 
 class Timings(_Model):
@@ -80,7 +71,7 @@ class Timings(_Model):
     `overlap` and `settle` are the complete tier's: the fast one looks from the complete read's end up to now.
     """
 
-    every: timedelta = timedelta(seconds=30)
+    every: timedelta = Field(default=timedelta(seconds=30), description="how often to look for changes")
     every_slow: timedelta = Field(default=timedelta(hours=1), description="how often to look for removed records")
     settle: timedelta = Field(default=timedelta(seconds=60), description="the complete read stops this far behind now")
     overlap: timedelta = Field(default=timedelta(minutes=10), description="how much of the last window is read again")
@@ -106,7 +97,10 @@ class HubspotSettings(_Model):
     """One HubSpot account."""
 
     kind: Literal["hubspot"]
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_-]{0,39}$",
+        description="your name for the account, in every record that comes from it: keep it",
+    )
     host: str = Field(default="https://api.hubapi.com", pattern=r"^https://[^/\s]+$")
     paths: PathStyle = Field(
         default="v3", description="the family of paths; 2026-09 enforces the account's validation rules"
@@ -115,7 +109,10 @@ class HubspotSettings(_Model):
     ca_bundle: Path | None = Field(
         default=None, description="PEM file of the authorities to trust instead of the usual ones"
     )
-    fields: Mapping[ScoreField, str | None] = DEFAULT_FIELDS
+    fields: Mapping[ScoreField, str | None] = Field(
+        default_factory=lambda: dict(DEFAULT_FIELDS),
+        description="names of the score fields, where they differ; null leaves one out; `GOAL.score` is a goal's",
+    )
     attributes: Mapping[str, str | None] = Field(
         default_factory=dict,
         description="contact property by attribute: more of them, others than usual, or null for none",
@@ -133,8 +130,13 @@ class HubspotSettings(_Model):
     alert: AlertSettings | None = Field(
         default=None, description="a task for the owner of whoever enters a stage or bucket; off unless it is given"
     )
-    customer_stages: frozenset[str] = frozenset({"customer", "evangelist"})
-    disqualified_statuses: frozenset[str] = frozenset({"UNQUALIFIED"})
+    customer_stages: frozenset[str] = Field(
+        default=frozenset({"customer", "evangelist"}), description="values of lifecyclestage that mean a customer"
+    )
+    disqualified_statuses: frozenset[str] = Field(
+        default=frozenset({"UNQUALIFIED"}),
+        description="values of hs_lead_status that mean that sales wants a contact no more",
+    )
     pages: tuple[KindPattern, ...] = Field(
         default=(), description="asked before the shipped patterns, on a page's path"
     )
@@ -144,7 +146,7 @@ class HubspotSettings(_Model):
     without: frozenset[str] = Field(
         default=frozenset(), description="streams to leave out, where a scope or a hub is missing"
     )
-    timings: Timings = Timings()
+    timings: Timings = Field(default=Timings(), description="when to look, and how late HubSpot may be")
     page_size: Annotated[int, Field(ge=1, le=200)] = Field(
         default=200, description="rows a page; lists have 100 at most"
     )
@@ -156,13 +158,11 @@ class HubspotSettings(_Model):
     daily_calls: PositiveInt | None = Field(
         250_000, description="assumed until HubSpot tells it; null for an OAuth app"
     )
-    daily_shares: Mapping[Lane, Annotated[float, Field(gt=0, le=1)]] = Field(
+    daily_shares: Shares = Field(
         default=DEFAULT_SHARES,
         description="how much of the day's calls may be gone, by anyone, when a lane stops; the rest is a reserve",
     )
-    daily_own: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=DEFAULT_OWN, description="share of the day's calls that Leadgauge makes at most"
-    )
+    daily_own: Share = Field(default=DEFAULT_OWN, description="share of the day's calls that Leadgauge makes at most")
 
     @field_validator("fields", mode="before")
     @classmethod
@@ -192,35 +192,15 @@ class HubspotSettings(_Model):
         refuse_read_values("lead_status", self.lead_status, {"disqualified_statuses": self.disqualified_statuses})
         return self
 
-    @field_validator("daily_shares", mode="before")
-    @classmethod
-    def _over_the_shares(cls, given: Any) -> Any:
-        return {**DEFAULT_SHARES, **given} if isinstance(given, Mapping) else given
-
-    @field_validator("daily_shares")
-    @classmethod
-    def _in_order(cls, shares: Mapping[Lane, float]) -> Mapping[Lane, float]:
-        return ordered(shares)
-
     @field_validator("without")
     @classmethod
     def _known_streams(cls, without: frozenset[str]) -> frozenset[str]:
-        if unknown := sorted(without - set(STREAMS)):
-            raise ValueError(f"no stream is called {', '.join(unknown)}; there are {', '.join(STREAMS)}")
-        return without
+        return known_streams(without, STREAMS)
 
     def with_goals(self, suffixes: Mapping[str, str]) -> Self:
-        """With the properties of further goals: by the names of the contract and a suffix each, if `fields` names none.
-
-        What is left out for the primary goal is left out for all.
-        """
-        names = {
-            field.of(goal): f"{name}_{suffix.lower()}"
-            for goal, suffix in suffixes.items()
-            for field, name in DEFAULT_FIELDS.items()
-            if field in EACH_GOAL and self.fields.get(field) is not None and field.of(goal) not in self.fields
-        }
-        return self.model_copy(update={"fields": {**self.fields, **names}})
+        """With the places of further goals' score fields, see `further`."""
+        fields = further(self.fields, DEFAULT_FIELDS, suffixes, lambda name, suffix: f"{name}_{suffix.lower()}")
+        return self.model_copy(update={"fields": fields})
 
     @property
     def followers(self) -> Sequence[Follower]:

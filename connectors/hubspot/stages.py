@@ -66,7 +66,8 @@ class OwnProperties:
         for option, name, given in self._given:
             definition, place = schema.get(name), f"{where}.{name}"
             if definition is None or definition.read_only:
-                what = f"the property {name} {'does not exist' if definition is None else 'cannot be written'}"
+                ill = "does not exist" if definition is None else "cannot be written"
+                what = f"{option}: the property {name} {ill}"
                 yield Problem("stage_field_read_only", place, what, f"leave {option} out")
                 continue
             yield from missing_values(given, option, place, name, definition.options)

@@ -2,21 +2,24 @@
 
 HubSpot indexes late: a row can turn up in the middle of a range that was read already, seconds later as a rule and
 minutes at times. So the complete read stops `settle` behind now, begins `overlap` before the last one's end, and every
-stretch of time is read once more when it is `sweep` old. The fast read begins where the complete one ended, without
-overlap: a row that the index shows late waits for the next complete read. Times are epoch milliseconds of HubSpot's own
-clock.
+stretch of time is read once more when it is `sweep` old. Where that overlap does not fit into one page the stream is
+busy: then the complete read stops as far behind now as the overlap would have reached back, and needs none. Either way
+no stretch is done with before it was read at an age of `settle` and `overlap`. The fast read begins where the complete
+one ended, or behind where the last fast one did: a row that the index shows later waits for the complete read. Times
+are epoch milliseconds of HubSpot's own clock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from connectors.hubspot.settings import Timings
-from connectors.hubspot.values import MILLISECOND
+from connectors.hubspot.values import MILLISECOND, instant, millis
+from connectors.looked import Looked
 from connectors.port import Cursor, Tier
 from connectors.quota import Lane
 
@@ -61,19 +64,24 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Everything modified before `read_to` was read once, before `swept_to` twice.
+    """What was modified before `read_to` was read once, before `swept_to` twice; before `settled_to` when it was as old
+    as `settle` and `overlap` together (None: by the overlap, see `due`).
 
     `seen` maps rows of the time since to the modification they were read with; a negative one says that something
-    was missing then. `window` is under way.
+    was missing then. `window` is under way. `busy`: the last complete read took more than a page.
     """
 
     read_to: int
     swept_to: int
     seen: Mapping[str, int] = field(default_factory=dict)
     window: Window | None = None
+    settled_to: int | None = None
+    busy: bool = False
 
     def dump(self) -> Cursor:
         held: dict[str, Any] = {"read_to": self.read_to, "swept_to": self.swept_to, "seen": dict(self.seen)}
+        if self.settled_to is not None:
+            held |= {"settled_to": self.settled_to, "busy": self.busy}
         if self.window is not None:
             window = self.window
             held["window"] = [window.reason.value, window.since, window.until, window.position]
@@ -83,7 +91,8 @@ class Place:
     def load(cls, cursor: Cursor) -> Place:
         window = cursor.get("window")
         under_way = Window(Reason(window[0]), *window[1:]) if window else None
-        return cls(cursor["read_to"], cursor["swept_to"], cursor["seen"], under_way)
+        settled_to, busy = cursor.get("settled_to"), cursor.get("busy", False)
+        return cls(cursor["read_to"], cursor["swept_to"], cursor["seen"], under_way, settled_to, busy)
 
 
 def begin(at: int, *, history: int | None = None) -> Place:
@@ -96,22 +105,32 @@ def between(since: int, until: int) -> Place:
     return Place(until, since, {}, Window(Reason.SWEEP, since, until - 1))
 
 
-def due(place: Place, timings: Timings, tier: Tier) -> Window:
-    """The window to read now. One that is under way goes on as it was frozen."""
+def due(place: Place, timings: Timings, tier: Tier, ahead: datetime | None = None) -> Window:
+    """The window to read now. One that is under way goes on as it was frozen. `ahead`: where the fast tier may begin
+    instead, having looked further than the complete read."""
     reason = Reason.FAST if tier is Tier.FAST else Reason.FORWARD
     window = place.window
     if window is not None and (window.reason is Reason.FAST) is (tier is Tier.FAST):
         return window
-    overlap = timedelta(0) if tier is Tier.FAST else timings.overlap
-    return Window(reason, place.read_to - overlap // MILLISECOND)
+    if tier is Tier.FAST:
+        return Window(reason, place.read_to if ahead is None else max(place.read_to, millis(ahead)))
+    overlapping = place.read_to - timings.overlap // MILLISECOND
+    return Window(reason, overlapping if place.settled_to is None else place.settled_to)
 
 
 def end(place: Place, window: Window, now: int, timings: Timings) -> int:
     """Where the window ends: as it was frozen, or by `now`, HubSpot's time as its first answer tells it."""
     if window.until is not None:
         return window.until
-    settle = 0 if window.reason is Reason.FAST else timings.settle // MILLISECOND
-    return max(now - settle, place.read_to)
+    if window.reason is Reason.FAST:
+        return max(now, place.read_to)
+    settled = now - timings.settle // MILLISECOND
+    return max(settled - timings.overlap // MILLISECOND, window.since) if place.busy else max(settled, place.read_to)
+
+
+def look(window: Window, until: int, rows: int, late: float = 0.0) -> Looked:
+    """How far a fast window looked that ended at `until`, with so many rows in it."""
+    return Looked.between(instant(window.since), instant(until), rows, late)
 
 
 def advance(
@@ -135,19 +154,21 @@ def advance(
     if under_way is not None:
         return replace(place, seen=newest(seen), window=under_way), False
     overlap, sweep = timings.overlap // MILLISECOND, timings.sweep // MILLISECOND
-    read_to, swept_to = place.read_to, place.swept_to
+    read_to, swept_to, busy = place.read_to, place.swept_to, place.busy
+    settled_to = read_to - overlap if place.settled_to is None else place.settled_to
     if window.reason is Reason.SWEEP:
         swept_to = until
     else:
-        read_to = until
+        settled_to = max(settled_to, until if busy else until - overlap)
+        read_to, busy = max(read_to, until), window.position is not None
     if window.reason is Reason.HISTORY:
-        swept_to = until
-    floor = min(read_to - overlap, swept_to)
+        swept_to, busy = until, False
+    floor = min(settled_to, swept_to)
     kept = newest({id: modified for id, modified in seen.items() if abs(modified) >= floor})
     sweeping = None
     if window.reason is Reason.FORWARD and now - swept_to >= 2 * sweep:
         sweeping = Window(Reason.SWEEP, swept_to, min(now - sweep, read_to))
-    return Place(read_to, swept_to, kept, sweeping), sweeping is None
+    return Place(read_to, swept_to, kept, sweeping, settled_to, busy), sweeping is None
 
 
 def newest(seen: Mapping[str, int], most: int = SEEN_KEPT) -> dict[str, int]:

@@ -12,7 +12,7 @@ from connectors.quota import Lane
 from connectors.records import Deletion, RecordRef
 from connectors.salesforce.bulk import FIRST_PAUSES, LATER_PAUSES, BulkQueries, JobLost
 from connectors.salesforce.facts import Assembly
-from connectors.salesforce.mapping import Row
+from connectors.salesforce.mapping import PEOPLE, Row
 from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.salesforce.values import instant
@@ -30,7 +30,7 @@ class Register:
     """Reads one org by id, in the lane of refreshes."""
 
     def __init__(self, settings: SalesforceSettings, session: Session, assembly: Assembly) -> None:
-        self._source = settings.name
+        self._source, self._erases = settings.name, settings.erase_purged
         self._limit = settings.page_size
         self._many, self._piece_size = settings.bulk_census_from, settings.bulk_census_page_size
         self._bulk = BulkQueries(session, Lane.REFRESH, everything=False)
@@ -86,9 +86,13 @@ class Register:
         refs = [RecordRef(self._source, object, str(row["Id"])) for row in rows]
         return Census(refs, cursor, done, [instant(row[STAMP]) for row in rows])
 
-    def fetch(self, refs: Sequence[RecordRef]) -> Page:
+    def fetch(self, refs: Sequence[RecordRef], *, binned: bool = False) -> Page:
         """Rows of one object as `pull` brings them. Those in the recycle bin and those that no query shows (purged, or
-        hidden by sharing) come as deletions; losers of merges name the last winner."""
+        hidden by sharing) come as deletions; losers of merges name the last winner.
+
+        What lay in the bin and is shown no more was purged: the deletion log tells that of rows that never lay there,
+        and of others only when they were put in.
+        """
         if not refs:
             return Page({}, True)
         object = refs[0].object
@@ -98,7 +102,8 @@ class Register:
         rows = self._rows(object, [ref.id for ref in refs])
         facts = self._assembly.facts(object, rows, Lane.REFRESH)
         found, now = {row["Id"] for row in rows}, self._session.now().replace(microsecond=0)
-        unseen = [Deletion(ref, now, unseen=True) for ref in refs if ref.id not in found]
+        purged = binned and self._erases and object in PEOPLE.values()
+        unseen = [Deletion(ref, now, erased=purged, unseen=True) for ref in refs if ref.id not in found]
         winners = self._winners(object, rows)
         settled = [
             Deletion(gone.ref, gone.deleted_at, RecordRef(self._source, object, winners[gone.ref.id]))

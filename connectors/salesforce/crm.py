@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from connectors.examination import Examination
+from connectors.looked import Looked
 from connectors.port import (
     BUCKETS,
     Census,
@@ -36,7 +37,7 @@ from connectors.salesforce.push import Writer
 from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.tokens import Tokens
-from connectors.transport import Observer
+from connectors.transport import Clock, Observer, wall
 from connectors.understood import understood
 
 
@@ -83,9 +84,11 @@ class SalesforceCrm:
         self._session.query("SELECT Id FROM Organization", lane=Lane.INBOUND)  # the login tells it
         return self._session.user() or None
 
-    def pull(self, stream: str, cursor: Cursor | None, tier: Tier, known: Known = nothing_known) -> Page:
+    def pull(
+        self, stream: str, cursor: Cursor | None, tier: Tier, known: Known = nothing_known, looked: Cursor | None = None
+    ) -> Page:
         with understood(self.source):
-            return self._reader.pull(stream, cursor, tier)
+            return self._reader.pull(stream, cursor, tier, Looked.of(looked))
 
     def size(self, stream: str) -> int | None:
         with understood(self.source):
@@ -102,9 +105,9 @@ class SalesforceCrm:
         with understood(self.source):
             return self._register.census(object, cursor)
 
-    def fetch(self, refs: Sequence[RecordRef]) -> Page:
+    def fetch(self, refs: Sequence[RecordRef], *, binned: bool = False) -> Page:
         with understood(self.source):
-            return self._register.fetch(refs)
+            return self._register.fetch(refs, binned=binned)
 
     def push_size(self, waiting: int) -> int:
         return self._writer.push_size(waiting)
@@ -113,9 +116,11 @@ class SalesforceCrm:
         with understood(self.source):
             return self._writer.push(writes, note)
 
-    def collect(self, parcel: Cursor, refs: Sequence[RecordRef]) -> Sequence[WriteResult] | None:
+    def collect(
+        self, parcel: Cursor, refs: Sequence[RecordRef], *, call_off: bool = False
+    ) -> Sequence[WriteResult] | None:
         with understood(self.source):
-            return self._writer.collect(parcel, refs)
+            return self._writer.collect(parcel, refs, call_off=call_off)
 
     def read_back(self, refs: Sequence[RecordRef]) -> Mapping[RecordRef, Mapping[ScoreField, Value]]:
         with understood(self.source):
@@ -149,6 +154,8 @@ def open_salesforce(
     tokens: Tokens,
     observer: Observer,
     sleep: Callable[[float], None] = time.sleep,
+    clock: Clock = wall,
 ) -> SalesforceCrm:
     """The org that `settings` describe; open it in the process that uses it."""
-    return SalesforceCrm(settings, Session(settings, gate=gate, tokens=tokens, observer=observer, sleep=sleep))
+    session = Session(settings, gate=gate, tokens=tokens, observer=observer, sleep=sleep, clock=clock)
+    return SalesforceCrm(settings, session)

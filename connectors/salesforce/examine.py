@@ -4,7 +4,6 @@ hide. What a user may not ask is left out: nothing but `check` decides whether t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,6 +17,7 @@ from connectors.salesforce.metadata import own_fields
 from connectors.salesforce.pull import OBJECTS
 from connectors.salesforce.session import Session
 from connectors.salesforce.settings import SalesforceSettings
+from connectors.transport import wall
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class Examiner:
             identity=str(org.get("Id") or ""),
             objects=seen,
             quota=self._session.quota(),
-            ahead=self._session.now() - datetime.now(UTC),
+            ahead=self._session.now() - wall(),
             problems=found,
         )
 

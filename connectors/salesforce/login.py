@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import jwt
 import requests
@@ -106,7 +106,7 @@ class Login:
                 }, None
 
     def _assertion(self, auth: JwtBearer) -> str:
-        now = self._wire.now() or datetime.now(UTC)
+        now = self._wire.now() or self._wire.clock()
         claims = {
             "iss": auth.consumer_key,
             "sub": auth.username,

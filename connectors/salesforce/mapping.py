@@ -105,7 +105,10 @@ class Records:
         """The fields that attributes are read from, by attribute."""
         return self._attributes.get(object, {})
 
-    def ref(self, object: str, id: str) -> RecordRef:
+    def ref(self, object: str, id: Any) -> RecordRef:
+        """Raises `TypeError` for what an answer has in place of an id."""
+        if not isinstance(id, str) or not id:
+            raise TypeError(f"an id of {object} is no text")
         return RecordRef(self._source, object, id)
 
     def maybe_ref(self, object: str, id: str | None) -> RecordRef | None:
@@ -114,7 +117,7 @@ class Records:
     def deletion(self, object: str, row: Row) -> Deletion:
         """A row in the recycle bin. A merge's loser names the winner, which may itself have lost since."""
         into = self.maybe_ref(object, row.get("MasterRecordId"))
-        return Deletion(self.ref(object, row["Id"]), instant(row["SystemModstamp"]), into)
+        return Deletion(self.ref(object, row["Id"]), instant(row["SystemModstamp"]), into, binned=into is None)
 
     def person(self, description: Description, row: Row) -> LeadRecord:
         """A Lead or a Contact.

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from connectors.errors import Misconfigured, ProtocolViolation
+from connectors.looked import Looked
 from connectors.port import Cursor, Page, Stream, Tier
 from connectors.quota import Lane
 from connectors.salesforce.facts import ROLE, Assembly
@@ -40,6 +41,8 @@ ROLES = "opportunity_roles"
 ROLES_FROM = timedelta(days=1)
 """The first read of roles goes back so far: those from before came with the first load of the deals."""
 PURGES = "purges"
+LATE = timedelta(hours=2)
+"""How far a look goes back at most for what was committed late: to the end of the complete read, if that fits."""
 MOST_ROWS = 50_000_000
 """Nothing is counted further than this."""
 STREAMS: tuple[Stream, ...] = (
@@ -75,7 +78,7 @@ class Reader:
         left_out = settings.without | ({ROLES} if "opportunities" in settings.without else set())
         self.streams = tuple(stream for stream in STREAMS if stream.name not in left_out)
 
-    def pull(self, stream: str, cursor: Cursor | None, tier: Tier) -> Page:
+    def pull(self, stream: str, cursor: Cursor | None, tier: Tier, looked: Looked | None = None) -> Page:
         """One page; see `Crm.pull`. The fast tier returns the end of its window as a cursor to throw away."""
         if stream not in {known.name for known in self.streams}:
             raise LookupError(f"{self._settings.name} has no stream {stream!r}")
@@ -87,9 +90,8 @@ class Reader:
             return Page(place.cursor(), True)
         if stream == ROLES and place.since is None:
             place = Place(since=self._session.now().replace(microsecond=0) - ROLES_FROM)
-        read = self._fast if tier is Tier.FAST else self._complete
         try:
-            page = read(object, place)
+            page = self._fast(object, place, looked) if tier is Tier.FAST else self._complete(object, place)
         except Unreadable as odd:  # a stamp or date that places the row in time, so the row cannot do without
             raise ProtocolViolation(self._settings.name, f"{stream}: {odd}") from None
         self._report_unreadable()
@@ -150,18 +152,26 @@ class Reader:
         settled = [row for row in rows if instant(row[stamp_of(object)]) < until]
         return settled, drained or len(settled) < len(rows), replace(place, until=until, coverage=coverage)
 
-    def _fast(self, object: str, place: Place) -> Page:
-        """From the cursor to now: what is visible already."""
-        if place.fast:
+    def _fast(self, object: str, place: Place, looked: Looked | None) -> Page:
+        """From the cursor to now, or from behind where the last look ended: what is visible already."""
+        now, size = self._session.now, self._settings.page_size
+        continued = place.fast
+        if continued:
             rows, drained = self._read(object, Lane.INBOUND, after=place.after, until=place.until)
         else:
             start = place.until or place.since
+            if looked is not None and start is not None:
+                start = max(start, looked.since(now(), size, LATE))
             rows, drained = self._read(object, Lane.INBOUND, start=start)
-            end = self._session.now().replace(microsecond=0) + timedelta(seconds=1)
+            end = now().replace(microsecond=0) + timedelta(seconds=1)
             place = Place(since=start, until=end, fast=True)
         facts = self._assembly.facts(object, rows, Lane.INBOUND)
         after = _key(object, rows[-1]) if rows else place.after
-        return facts.page(replace(place, after=after), done=drained, backfill=False)
+        page = facts.page(replace(place, after=after), done=drained, backfill=False)
+        if not drained or place.since is None or place.until is None:
+            return page
+        found = len(rows) + (size if continued else 0)
+        return replace(page, looked=Looked.between(place.since, place.until, found).dump())
 
     def _read(
         self,

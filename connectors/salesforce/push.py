@@ -123,18 +123,20 @@ class Writer:
             kept[ref] = {STATUS: f"Salesforce refuses it: {results[ref].message or results[ref].code}"}
         return again
 
-    def collect(self, parcel: Cursor, refs: Sequence[RecordRef]) -> list[WriteResult] | None:
-        """See `Crm.collect`. A young job is looked at for some seconds, an older one once after a pause."""
+    def collect(self, parcel: Cursor, refs: Sequence[RecordRef], *, call_off: bool = False) -> list[WriteResult] | None:
+        """See `Crm.collect`. A young job is looked at for some seconds, an older one once after a pause; one to be
+        called off once, at once, and what it has done stays done."""
         begun, jobs = instant(parcel["begun"]), [str(job) for job in parcel["jobs"]]
         age = self._session.now() - begun
         lost = False
         for job in jobs:
-            state = self._jobs.state(job, FIRST_PAUSES if age < _YOUNG else LATER_PAUSES)
-            if state is State.RUNNING and age < PATIENCE:
+            pauses = FIRST_PAUSES if age < _YOUNG else LATER_PAUSES
+            state = self._jobs.state(job, (0.0,) if call_off else pauses)
+            if state is State.RUNNING and age < PATIENCE and not call_off:
                 return None
             if state in (State.OPEN, State.RUNNING):  # left by whoever died before it was begun, or it takes too long
                 self._jobs.abort(job)
-            lost |= state is not State.DONE
+            lost |= state is not State.DONE and not call_off
         told = {id: fault for job in jobs for id, fault in self._jobs.outcomes(job).items()}
         if lost or any(fault and fault.code in _NOT_IN_JOBS for fault in told.values()):
             self._without_jobs(f"jobs that were lost: {', '.join(jobs)}" if lost else "a duplicate rule")

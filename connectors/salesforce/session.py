@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from time import monotonic
 from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
@@ -22,7 +21,7 @@ from connectors.salesforce.login import Grant, Login
 from connectors.salesforce.settings import BUCKET, SalesforceSettings
 from connectors.salesforce.wire import SessionRefused, Wire
 from connectors.tokens import Tokens
-from connectors.transport import Observer, attempt
+from connectors.transport import Clock, Observer, attempt, wall
 
 T = TypeVar("T")
 
@@ -64,15 +63,16 @@ class Session:
         tokens: Tokens,
         observer: Observer,
         sleep: Callable[[float], None],
+        clock: Clock = wall,
     ) -> None:
         self.source = settings.name
         self._settings = settings
         self._gate = gate
         self._sleep = sleep
-        self._wire = Wire(settings, observer, self._told)
+        self._wire = Wire(settings, observer, self._told, clock)
         self._login = Login(settings, self._wire, tokens)
         self._client: _Client | None = None
-        self._described: dict[str, tuple[float, Description | Misconfigured]] = {}
+        self._described: dict[str, tuple[datetime, Description | Misconfigured]] = {}
         self._asking = False
 
     def query(self, soql: str, *, lane: Lane, everything: bool = False) -> Rows:
@@ -199,9 +199,9 @@ class Session:
 
         Raises `Misconfigured` for an object that this user cannot see.
         """
-        now = monotonic()
+        now = self._wire.clock()
         at, known = self._described.get(object, (now, None))
-        if known is None or now - at > self._settings.describe_for.total_seconds():
+        if known is None or abs(now - at) > self._settings.describe_for:
             try:
                 known = description(self._call(lane, "GET", f"sobjects/{object}/describe"))
             except Misconfigured as absent:
@@ -249,7 +249,7 @@ class Session:
         if self._wire.now() is None:
             with suppress(Misconfigured, ProtocolViolation):  # any answer tells the time
                 self.versions()
-        return self._wire.now() or datetime.now(UTC)
+        return self._wire.now() or self._wire.clock()
 
     def instance(self) -> str | None:
         """The host that the last login gave, if there was one."""
@@ -297,12 +297,12 @@ class Session:
 
     def _listen(self, lane: Lane) -> None:
         """Answers tell the day's calls as a rule. Where they have not for a while the org is asked, if it lets us."""
-        if self._asking or monotonic() - self._wire.heard_at < self._settings.usage_age.total_seconds():
+        if self._asking or abs(self._wire.clock() - self._wire.heard_at) < self._settings.usage_age:
             return
         self._asking = True  # the call below comes by here, too
         with suppress(CrmError):
             self._wire.hear(self.usage(lane=lane))
-        self._asking, self._wire.heard_at = False, monotonic()
+        self._asking, self._wire.heard_at = False, self._wire.clock()
 
     def _connect(self, refused: Grant | None) -> _Client:
         grant = self._login.grant(refused)

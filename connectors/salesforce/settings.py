@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -14,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator,
 
 from connectors.alerts import AlertSettings
 from connectors.brakes import Brakes
-from connectors.quota import DEFAULT_OWN, DEFAULT_SHARES, Budget, Lane, Window, ordered
-from connectors.records import EACH_GOAL, ActivityKind, Follower, ScoreField
+from connectors.options import Pattern, Share, Shares, further, known_streams
+from connectors.quota import DEFAULT_OWN, DEFAULT_SHARES, Budget, Window
+from connectors.records import ActivityKind, Follower, ScoreField
 from connectors.secret import SecretRef
 from connectors.stages import StageField, follower, refuse_read_values, refuse_twice
 
@@ -85,26 +85,19 @@ class Password(_Frozen):
 class CampaignRule(_Frozen):
     """Campaign members whose "type / name / status" matches `pattern` (a regular expression, any case) mean `kind`."""
 
-    pattern: str
+    pattern: Pattern
     kind: ActivityKind
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as problem:
-            raise ValueError(f"{pattern!r} is not a regular expression: {problem}") from None
-        return pattern
 
 
 class SalesforceSettings(_Frozen):
     """One org. Everything but name and credentials has a default that suits most."""
 
     kind: Literal["salesforce"]
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] = Field(
+        description="your name for the org, in every record that comes from it: keep it"
+    )
     auth: Annotated[JwtBearer | ClientCredentials | Password, Field(discriminator="type")]
-    login_url: str = "https://login.salesforce.com"
+    login_url: str = Field(default="https://login.salesforce.com", description="best the org's My Domain address")
     audience: str | None = Field(default=None, description="`aud` of the JWT; default: login or test.salesforce.com")
     ca_bundle: Path | None = Field(default=None, description="a private authority to trust beside the public ones")
     api_version: Annotated[str, Field(pattern=r"^\d{2,3}\.0$")] = "62.0"
@@ -112,7 +105,10 @@ class SalesforceSettings(_Frozen):
         default="UTC", description="the org's zone (Setup > Company Information): whose day a date means"
     )
 
-    fields: Mapping[ScoreField, VendorField | None] = Field(default_factory=lambda: dict(CONTRACT))
+    fields: Mapping[ScoreField, VendorField | None] = Field(
+        default_factory=lambda: dict(CONTRACT),
+        description="names of the score fields, where they differ; null leaves one out; `GOAL.score` is a goal's",
+    )
     attributes: Mapping[str, VendorField | None] = Field(
         default_factory=dict,
         description="Lead and Contact field by attribute: more, others than usual, or null for none",
@@ -126,7 +122,10 @@ class SalesforceSettings(_Frozen):
     alert: AlertSettings | None = Field(
         default=None, description="a task for the owner of whoever enters a stage or bucket; off unless it is given"
     )
-    disqualified: frozenset[str] = frozenset({"Unqualified", "Disqualified", "Closed - Not Converted"})
+    disqualified: frozenset[str] = Field(
+        default=frozenset({"Unqualified", "Disqualified", "Closed - Not Converted"}),
+        description="statuses that mean that sales wants a lead no more",
+    )
     campaigns: tuple[CampaignRule, ...] = Field(default=(), description="looked at before the shipped rules")
     without: frozenset[str] = Field(default=frozenset(), description="streams to leave out, such as email_messages")
 
@@ -139,7 +138,9 @@ class SalesforceSettings(_Frozen):
         default=timedelta(seconds=60), ge=timedelta(0), description="how late a row may become visible"
     )
     overlap: timedelta = Field(default=timedelta(minutes=10), ge=timedelta(0), description="re-read with every window")
-    page_size: Annotated[int, Field(ge=1, le=2000)] = 2000
+    page_size: Annotated[int, Field(ge=1, le=2000)] = Field(
+        default=2000, description="rows of a query that come at once"
+    )
     bulk_from: PositiveInt = Field(default=2000, description="rows from which on a first load is a Bulk API 2.0 query")
     bulk_page_size: PositiveInt = Field(default=10_000, description="rows of a bulk query that are applied at once")
     bulk_census_from: PositiveInt = Field(
@@ -152,7 +153,9 @@ class SalesforceSettings(_Frozen):
     bulk_write_size: Annotated[int, Field(gt=200, le=100_000)] = Field(
         default=10_000, description="records of one such push: newer scores wait until it has come to an end"
     )
-    describe_for: timedelta = timedelta(minutes=30)
+    describe_for: timedelta = Field(
+        default=timedelta(hours=6), description="how long an object's fields are taken to be as they were"
+    )
     token_for: timedelta = Field(
         default=timedelta(hours=2), description="how long a token is handed to other processes"
     )
@@ -166,13 +169,11 @@ class SalesforceSettings(_Frozen):
     )
     writes: Brakes = Field(default=Brakes(), description="how writing to it is held back")
     daily_calls: PositiveInt = Field(default=15_000, description="assumed until Salesforce tells it")
-    daily_shares: Mapping[Lane, Annotated[float, Field(gt=0, le=1)]] = Field(
+    daily_shares: Shares = Field(
         default=DEFAULT_SHARES,
         description="how much of the day's calls may be gone, by anyone, when a lane stops; the rest is a reserve",
     )
-    daily_own: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=DEFAULT_OWN, description="share of the day's calls that Leadgauge makes at most"
-    )
+    daily_own: Share = Field(default=DEFAULT_OWN, description="share of the day's calls that Leadgauge makes at most")
 
     @field_validator("fields", mode="before")
     @classmethod
@@ -192,22 +193,10 @@ class SalesforceSettings(_Frozen):
         refuse_read_values("lead_status", self.lead_status, {"disqualified": self.disqualified})
         return self
 
-    @field_validator("daily_shares", mode="before")
-    @classmethod
-    def _over_the_shares(cls, given: Any) -> Any:
-        return {**DEFAULT_SHARES, **given} if isinstance(given, Mapping) else given
-
-    @field_validator("daily_shares")
-    @classmethod
-    def _in_order(cls, shares: Mapping[Lane, float]) -> Mapping[Lane, float]:
-        return ordered(shares)
-
     @field_validator("without")
     @classmethod
     def _known_streams(cls, without: frozenset[str]) -> frozenset[str]:
-        if unknown := sorted(without - set(STREAMS)):
-            raise ValueError(f"no stream is called {', '.join(unknown)}; there are {', '.join(STREAMS)}")
-        return without
+        return known_streams(without, STREAMS)
 
     @field_validator("login_url", "audience")
     @classmethod
@@ -234,17 +223,11 @@ class SalesforceSettings(_Frozen):
         return ZoneInfo(self.time_zone)
 
     def with_goals(self, suffixes: Mapping[str, str]) -> Self:
-        """With the fields of further goals, by the names of the contract and a suffix each unless `fields` names them.
-
-        What is left out for the primary goal is left out for all.
-        """
-        names = {
-            field.of(goal): f"{name.removesuffix('__c')}_{suffix}__c"
-            for goal, suffix in suffixes.items()
-            for field, name in CONTRACT.items()
-            if field in EACH_GOAL and self.fields.get(field) is not None and field.of(goal) not in self.fields
-        }
-        return self.model_copy(update={"fields": {**self.fields, **names}})
+        """With the places of further goals' score fields, see `further`."""
+        fields = further(
+            self.fields, CONTRACT, suffixes, lambda name, suffix: f"{name.removesuffix('__c')}_{suffix}__c"
+        )
+        return self.model_copy(update={"fields": fields})
 
     @property
     def mapped(self) -> Mapping[ScoreField, str]:

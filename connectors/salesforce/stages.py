@@ -51,7 +51,7 @@ class LeadStatus:
         place, status = f"{where}.Status", described.fields.get("Status")
         if status is None or not status.updateable:
             fix = f"let the integration user edit Status of Lead, or leave {OPTION} out"
-            yield Problem("stage_field_read_only", place, "Status is hidden or cannot be written", fix)
+            yield Problem("stage_field_read_only", place, f"{OPTION}: Status is hidden or cannot be written", fix)
             return
         yield from missing_values(self._given, OPTION, place, "Status", status.values)
         for stage, value in self._given.stages.items():

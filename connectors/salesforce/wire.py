@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import Any
@@ -23,7 +23,7 @@ from connectors.escapes import storable
 from connectors.port import Quota
 from connectors.salesforce.faults import call_error, faults_of, login_error
 from connectors.salesforce.settings import SalesforceSettings
-from connectors.transport import Exchange, Observer, TimeoutAdapter, retry_after
+from connectors.transport import Clock, Exchange, Observer, TimeoutAdapter, retry_after
 
 _ID = re.compile(r"/[a-zA-Z0-9]{15}(?:[a-zA-Z0-9]{3})?(?=/|$)")
 _USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d+)/(\d+)")
@@ -36,11 +36,14 @@ class SessionRefused(Exception):
 class Wire(requests.Session):
     """Sends requests with timeouts; knows the server's clock and the daily allowance from what came back."""
 
-    def __init__(self, settings: SalesforceSettings, observer: Observer, told: Callable[[Quota], None]) -> None:
+    def __init__(
+        self, settings: SalesforceSettings, observer: Observer, told: Callable[[Quota], None], clock: Clock
+    ) -> None:
         super().__init__()
         self.mount("https://", TimeoutAdapter(ca_bundle=settings.ca_bundle))
         self.quota: Quota | None = None
-        self.heard_at = monotonic()
+        self.clock = clock
+        self.heard_at = clock()
         self._source = settings.name
         self._observer = observer
         self._told = told
@@ -48,11 +51,11 @@ class Wire(requests.Session):
 
     def now(self) -> datetime | None:
         """The server's time, from the `Date` of its last answer; None before the first."""
-        return None if self._ahead is None else datetime.now(UTC) + self._ahead
+        return None if self._ahead is None else self.clock() + self._ahead
 
     def hear(self, quota: Quota) -> None:
         """Take the day as it was told."""
-        self.quota, self.heard_at = quota, monotonic()
+        self.quota, self.heard_at = quota, self.clock()
         self._told(quota)
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
@@ -104,20 +107,20 @@ class Wire(requests.Session):
 
     def _learn(self, headers: Mapping[str, str]) -> None:
         with suppress(KeyError, ValueError, TypeError):  # without a readable Date the last one stands
-            self._ahead = parsedate_to_datetime(headers["Date"]) - datetime.now(UTC)
+            self._ahead = parsedate_to_datetime(headers["Date"]) - self.clock()
         # Newer orgs append api-bursts or per-app-api-usage; a pattern that wants the whole header sees nothing then.
         if usage := _USAGE.search(headers.get("Sforce-Limit-Info", "")):
             self.hear(Quota(used=int(usage[1]), limit=int(usage[2])))
 
     def _error(self, response: requests.Response, endpoint: str) -> CrmError:
-        now = self.now() or datetime.now(UTC)
+        now = self.now() or self.clock()
         faults = faults_of(response.text)
         return call_error(
             self._source, response.status_code, faults, endpoint=endpoint, now=now, wait=self._wait(response)
         )
 
     def _wait(self, response: requests.Response) -> timedelta | None:
-        return retry_after(response.headers, self.now() or datetime.now(UTC))
+        return retry_after(response.headers, self.now() or self.clock())
 
 
 def endpoint_of(url: str) -> str:

@@ -148,6 +148,10 @@ class Schema:
         """Add or replace; an archived property of that name comes back with this definition."""
         self._properties[definition.name] = definition
 
+    def drop(self, name: str) -> None:
+        """As if it had never been defined."""
+        self._properties.pop(name, None)
+
     def archive(self, name: str, at: int) -> None:
         self._properties[name] = replace(self._properties[name], archived_at=at, updated_at=at)
 

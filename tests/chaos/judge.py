@@ -24,13 +24,15 @@ def judge(run: Run, home: Path) -> None:
     used, allowed = primary.calls_left()
     assert used < allowed / 4, f"{used} of {allowed} calls"
     assert run.practice.get("hubspot", "usage")["refused"] == 0, "HubSpot had to refuse calls over its limits"
-    held = (datetime.now(UTC) + timedelta(hours=25)).isoformat()
-    for crm in CRMS:  # what was committed late has come to light a day later
-        run.practice.post(crm, "clock", {"hold": held})
     run.product.hurry()
-    engine = create_engine(run.url, poolclass=NullPool)
-    ended = run.product.run("sync", "--once", LEADGAUGE_CLOCK=held)
-    assert ended.code in (0, 1), ended.said
+    engine, calm = create_engine(run.url, poolclass=NullPool), datetime.now(UTC)
+    # What was committed late has come to light a day later; a property that was away meanwhile is back in all rows when
+    # a week's nights have compared them.
+    for held in ((calm + timedelta(days=days)).isoformat() for days in (1.1, 8.2)):
+        for crm in CRMS:
+            run.practice.post(crm, "clock", {"hold": held})
+        ended = run.product.run("sync", "--once", LEADGAUGE_CLOCK=held)
+        assert ended.code in (0, 1), ended.said
     behind = f"SELECT count(*) FROM score WHERE as_of < '{held}'"
     assert oracle.numbers(engine, behind) == 0, "everybody is scored as of then"
     oracle.assert_every_row_is_known_once(engine, primary)
@@ -42,12 +44,12 @@ def judge(run: Run, home: Path) -> None:
     ended = run.product.run("sync", "--once", LEADGAUGE_CLOCK=held, LEADGAUGE_DATABASE_URL=url)
     assert ended.code in (0, 1), ended.said
     ours, theirs = oracle.facts(engine), oracle.facts(create_engine(url, poolclass=NullPool))
-    oracle.assert_same_facts(ours, theirs)
-    explained |= oracle.contradicted(engine) | oracle.viewed_more(ours, theirs)
     try:
+        oracle.assert_same_facts(ours, theirs)
+        explained |= oracle.contradicted(engine) | oracle.viewed_more(ours, theirs)
         oracle.assert_nothing_to_write(url, explained, least=PEOPLE)
     except AssertionError as wrong:
-        for record in set(re.findall(r"\('(\w+)', '(\w+)', '(\w+)'\)", str(wrong))):
+        for record in set(re.findall(r"'(\w+)(?:', '|/)(\w+)(?:', '|/)(\w+)'", str(wrong))):
             for name, where in (("ours", engine), ("fresh", create_engine(url, poolclass=NullPool))):
                 run.note(f"{name} {record}:\n{_known(where, record)}")
         raise
@@ -66,6 +68,7 @@ def judge(run: Run, home: Path) -> None:
 _OF_A_PERSON = """
     SELECT 'record', s.object, s.key, to_jsonb(r) - 'written' FROM mine s JOIN record r ON r.subject_id = s.id
     UNION ALL SELECT 'past', s.object, s.key, to_jsonb(r) FROM mine s JOIN record_past r ON r.subject_id = s.id
+    UNION ALL SELECT 'claim', s.object, s.key, to_jsonb(c) FROM mine s JOIN claim c ON c.subject_id = s.id
     UNION ALL SELECT 'member', s.object, s.key, to_jsonb(m) FROM mine s JOIN membership m ON m.subject_id = s.id
     UNION ALL SELECT 'act', s.object, s.key, to_jsonb(a) FROM mine s JOIN activity a ON a.subject_id = s.id
     UNION ALL SELECT 'attribute', s.object, s.key, to_jsonb(a) FROM mine s JOIN attribute a ON a.subject_id = s.id

@@ -8,21 +8,25 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from connectors.alerts import Alerting
 from connectors.errors import CrmError
 from connectors.port import Crm, Page, Tier
-from connectors.records import FieldWrite, RecordRef
+from connectors.records import Alert, FieldWrite, RecordRef, ScoreField
 from tests.contract.connectors.crm_practice import NOW_ON, VALUES
 from tests.contract.connectors.hubspot_portal import PracticePortal
 from tests.contract.connectors.hubspot_site import TOKEN, VARIABLE
 from tests.contract.connectors.practice import hosted
 from tests.contract.connectors.salesforce_org import SECRET, PracticeOrg
 from tests.fuzz.mutations import Dice, bent, spoilt
+
+PARCEL = {"jobs": ["750000000000001AAA"], "begun": "2026-03-02T09:30:15Z"}
+AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 Try = Callable[[Dice], bool]
 """One malformed input: whether it was refused. Raises whatever the product should not have."""
@@ -117,7 +121,7 @@ def _tries(practice: Any, host: Any) -> Try:
 
 
 def _use(crm: Crm, refs: list[RecordRef], dice: Dice) -> None:
-    match dice.randrange(8):
+    match dice.randrange(12):
         case 0:
             held = crm.read_back(refs)
             assert held.keys() <= set(refs)
@@ -129,7 +133,22 @@ def _use(crm: Crm, refs: list[RecordRef], dice: Dice) -> None:
             assert all(isinstance(ref.id, str) for ref in found.refs)
             json.dumps(found.cursor)
         case 3:
-            sound(crm.fetch(refs))
+            sound(crm.fetch(refs, binned=dice.random() < 0.5))
+        case 4:
+            named = crm.authors({ref: [ScoreField.SCORE, ScoreField.STAGE] for ref in refs})
+            _texts(*(str(author) for author in named.values()))
+        case 5:
+            for problem in crm.check():
+                _texts(problem.what, problem.fix)
+        case 6:
+            told = crm.collect(PARCEL, refs, call_off=dice.random() < 0.5)
+            assert told is None or [answer.ref for answer in told] == refs
+            _texts(*(answer.message for answer in told or ()))
+        case 7:
+            if isinstance(crm, Alerting):
+                alerts = [Alert(ref, "Leadgauge 1", "Hot lead", "Call", AT.date(), AT, tried=True) for ref in refs[:2]]
+                made = crm.alert(alerts)
+                assert len(made) == len(alerts), "an answer for every task"
         case _:
             stream = dice.choice(crm.streams)
             page = crm.pull(stream.name, None, dice.choice(list(Tier)) if Tier.FAST in stream.tiers else Tier.COMPLETE)

@@ -73,11 +73,22 @@ TABLES = {
     "deals.csv": "lead_id,outcome,occurred_at\n1,won,2026-01-05T00:00:00Z\n",
     "gone.csv": "lead_id\n9\n",
 }
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "leadgauge.example.yaml"
 COMMANDS = (
     "status --json", "sync --once", "explain org/Lead/1", "policy show", "policy set mql.enter=70", "policy history",
     "rules show", "rules check FILE", "label --goal default", "train --goal default", "model list", "model show 1",
     "model promote 1 --reason x", "snapshots export --out FILE", "migrate", "ledger list", "pause --reason x", "resume",
     "due", "evaluate FILE", "worker --queues plan,sync", "restored", "user list",
+    "ledger list --state refused --code X --older 2d --source org --record 00Q5g --person 812", "ledger show 4711",
+    "ledger retry 1 2 --code X", "ledger dismiss 4711 --reason x", "ledger figure --days 7", "ledger preview",
+    "results --days 90 --json", "whatif org/Lead/1 title=CTO", "stage set org/Lead/1 mql --reason x", "doctor --json",
+    "init --out FILE --hubspot --language en --time-zone UTC", "provision --source org --dry-run",
+    "backfill --source org --stream leads --again", "backup FILE --keep 3", "restore FILE --replace",
+    "healthy --older 300", "policy capacity --reps 12 --each 15", "policy draft NAME mql.enter=70", "policy diff NAME",
+    "policy publish NAME --comment x", "policy replay NAME --days 30", "policy revert 1", "policy scale",
+    "rules replay FILE", "rules publish FILE --comment x", "model compare 1 2", "model rollback --reason x",
+    "model retire 1 --reason x",
+    "model import FILE", "user add ann --role viewer", "user token ann --days 30", "label --preview --json",
 )  # fmt: skip
 
 
@@ -103,13 +114,14 @@ def _document(body: Any, raw: bytes, dice: Dice) -> bytes:
 @contextmanager
 def configuration() -> Iterator[Try]:
     """The configuration file."""
-    raw = yaml.safe_dump(CONFIGURATION).encode()
+    raws = {body: yaml.safe_load(body) for body in (yaml.safe_dump(CONFIGURATION), EXAMPLE.read_text("utf-8"))}
     with tempfile.TemporaryDirectory() as place, patch.dict(os.environ):
         file = Path(place, "leadgauge.yaml")
         os.environ["LEADGAUGE_CONFIG"] = str(file)
 
         def attempt(dice: Dice) -> bool:
-            file.write_bytes(_document(CONFIGURATION, raw, dice))
+            raw, body = dice.choice(list(raws.items()))
+            file.write_bytes(_document(body, raw.encode(), dice))
             return _refused(load, ConfigurationError)
 
         yield attempt
@@ -223,16 +235,20 @@ def command_lines() -> Iterator[Try]:
 
 
 def _command(main: Callable[[], None], dice: Dice) -> bool:
-    words: list[Any] = spoilt(dice.choice(COMMANDS).split(), dice)
-    if not isinstance(words, list):
-        words = [words]
-    arguments = [str(word).replace("\0", "").encode("utf-8", "replace").decode() for word in words]
-    if not arguments or {"demo", "down", "up"} & set(arguments):
+    """With other words than it knows, or with one that was mistyped."""
+    right = dice.choice(COMMANDS).split()
+    words: Any = spoilt(right, dice)
+    if dice.random() < 0.5:
+        words, at = list(right), dice.randrange(len(right))
+        words[at] = bent(right[at].encode(), dice).decode("utf-8", "replace")
+    arguments = [str(word).replace("\0", "").encode("utf-8", "replace").decode() for word in words or ()] \
+        if isinstance(words, list) else [str(words)]  # fmt: skip
+    if not arguments or {"demo", "down", "up", "beat", "console", "trainer"} & set(arguments):
         return False
     said = io.StringIO()
     code: Any = 0
-    with patch.object(sys, "argv", ["leadgauge", *arguments]), contextlib.redirect_stdout(said), \
-         contextlib.redirect_stderr(said):  # fmt: skip
+    with patch.object(sys, "argv", ["leadgauge", *arguments]), patch.object(sys, "stdin", io.StringIO()), \
+         contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):  # fmt: skip
         try:
             main()
         except SystemExit as ended:

@@ -23,7 +23,9 @@ def add_to(app: typer.Typer) -> None:
 
 def backup(
     to: Annotated[Path, typer.Argument(help="A file that is not there yet, or a directory for one named by the time.")],
-    keep: Annotated[int, typer.Option("--keep", min=0, help="Delete all but so many here; 0: none.")] = 0,
+    keep: Annotated[
+        int, typer.Option("--keep", min=0, help="In a directory, made if need be, all but so many are deleted.")
+    ] = 0,
 ) -> None:
     """Write the whole database into one file, while everything goes on. Restore it with `leadgauge restore`.
 
@@ -32,6 +34,8 @@ def backup(
     process = Process(load())
     process.check_schema()
     tools = dump.find(process.engine, _places())
+    if keep:
+        dump.folder(to)
     file = to / f"leadgauge-{process.now():%Y%m%dT%H%M%SZ}.dump" if to.is_dir() else to
     if file.exists():
         raise dump.DumpError(f"{file} is there already; nothing was written")

@@ -138,7 +138,7 @@ def _summary(process: Process, practice: Practice, seconds: float) -> None:
         buckets = scores.buckets(connection, process.settings.goal)
         read = watch.totals(connection)
         best = watch.best(connection, process.settings.goal, 5)
-        policy = process.policy(connection)
+        policy = process.goals.policy(connection)
     out.print()
     out.print(
         f"[bold]Read[/] {read['records']:,} records and {read['activities']:,} activities, which are "

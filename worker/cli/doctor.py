@@ -100,6 +100,7 @@ def _show(facts: Facts | None, found: Sequence[Problem]) -> None:
     if facts is not None:
         table("Leadgauge", ("what", "how it is"), _lines(facts), text=[1])
         out.print()
+    found = list(gathered(found))
     for problem in found:
         (error if problem.fatal else note)(f"{problem.where}: {problem.what}; {problem.fix}")
     fatal = sum(problem.fatal for problem in found)
@@ -109,6 +110,24 @@ def _show(facts: Facts | None, found: Sequence[Problem]) -> None:
         out.print(f"The work can be done. Worth knowing: {len(found)}.")
     else:
         out.print(f"To be put right before the work can be done: {fatal}. Worth knowing beside: {len(found) - fatal}.")
+
+
+def gathered(found: Sequence[Problem]) -> Iterator[Problem]:
+    """The score fields that an object lacks in one line: of a new account that is all of them."""
+    missing: dict[str, list[str]] = {}
+    for problem in found:
+        if problem.code == "field_missing":
+            object, _, name = problem.where.rpartition(".")
+            missing.setdefault(object, []).append(name)
+    for problem in found:
+        object, _, name = problem.where.rpartition(".")
+        names = missing.get(object, ()) if problem.code == "field_missing" else ()
+        if len(names) < 3:
+            yield problem
+        elif name == names[0]:
+            what = f"{len(names)} score fields do not exist or are hidden: {', '.join(names)}"
+            fix = "run `leadgauge provision`, which grants them, too; or say under `fields` what they are called"
+            yield Problem(problem.code, object, what, fix)
 
 
 def _lines(facts: Facts) -> Iterator[tuple[str, str]]:

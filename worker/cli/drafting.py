@@ -12,10 +12,9 @@ from sqlalchemy import Engine
 
 from worker.bootstrap import Process
 from worker.cli import revisions
-from worker.lifecycle.policy import PolicyError, parse
+from worker.lifecycle.policy import PolicyError
 from worker.settings import load
-from worker.steering import policies
-from worker.steering.policies import Published
+from worker.steering.policies import Agree
 
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 Goal = Annotated[str | None, typer.Option("--goal", help="Of this goal; left out: of the primary one.")]
@@ -45,16 +44,13 @@ class Desk:
     def author(self) -> str:
         return revisions.author()
 
+    @property
+    def agree(self) -> Agree:
+        """What is asked before a policy is put in force."""
+        return self.process.agree
+
     def now(self) -> datetime:
         return self.process.now()
-
-
-def agree(desk: Desk, done: Published) -> None:
-    """Raises `PolicyError` where options of sources contradict what was put in force; before it is committed."""
-    if done.changes:
-        with desk.engine.connect() as connection:
-            before = policies.revision(connection, desk.goal, done.revision.revision - 1)
-        desk.process.agree(desk.goal, parse(done.revision.body), parse(before.body))
 
 
 def text_of(file: Path) -> str:

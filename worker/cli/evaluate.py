@@ -18,6 +18,15 @@ from worker.settings import ConfigurationError
 if TYPE_CHECKING:
     from worker.training.dataset import Column
     from worker.training.validation import Figures, Report
+    from worker.training.worth import BucketOutcome
+
+
+_HORIZON = (
+    "Days within which people convert: rows whose outcome was not known when the held-out rows begin are not learnt "
+    "from."
+)
+_REVENUE = "The column with what each row brought that converted: nothing is learnt from it, and leads' worth is told."
+_FOLDS = "Shuffled folds, where there is no --time. Default: 5; 1 from 100,000 rows on."
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,26 +45,9 @@ def evaluate(
     person: Annotated[
         str | None, typer.Option("--person", help="The column that says whose row it is, where people have several.")
     ] = None,
-    horizon: Annotated[
-        int,
-        typer.Option(
-            "--horizon",
-            min=0,
-            max=3650,
-            help="Days within which people convert: rows whose outcome was "
-            "not known when the held-out rows begin are not learnt from.",
-        ),
-    ] = 0,
-    folds: Annotated[
-        int | None,
-        typer.Option(
-            "--folds",
-            min=1,
-            max=20,
-            help="Shuffled folds, where there is no --time. Default: 5; 1 from 100,000 rows on.",
-            show_default=False,
-        ),
-    ] = None,
+    horizon: Annotated[int, typer.Option("--horizon", min=0, max=3650, help=_HORIZON)] = 0,
+    folds: Annotated[int | None, typer.Option("--folds", min=1, max=20, help=_FOLDS, show_default=False)] = None,
+    revenue: Annotated[str | None, typer.Option("--revenue", help=_REVENUE)] = None,
     drop: Annotated[list[str] | None, typer.Option("--drop", help="A column to leave out; again for more.")] = None,
     keep: Annotated[
         list[str] | None,
@@ -83,14 +75,17 @@ def evaluate(
         with Progress(*bars, console=err, transient=True, disable=as_json or not err.is_terminal) as progress:
             task = progress.add_task("reading the file", total=1.0)
             frame, how = read(file)
-            data = dataset(frame, target, converted=converted, time=time, person=person, drop=drop or ())
+            data = dataset(
+                frame, target, converted=converted, time=time, person=person, revenue=revenue, drop=drop or ()
+            )
             rows = len(data.table)
             del frame  # text of every cell: not held while models are fitted
             report = judged(
                 data.table,
                 title=f"{file.name}: {target} = {data.converted}",
                 subject={"File": f"{file.name} ({how})", "Rows": f"{rows:,}"},
-                horizon=timedelta(days=horizon), folds=folds, overrides=overrides, notes=data.notes, seed=seed,
+                horizon=timedelta(days=horizon), folds=folds, overrides=overrides, notes=data.notes,
+                revenue=data.revenue, seed=seed,
                 progress=lambda share, what: progress.update(task, completed=share, description=what[:44]),
             )  # fmt: skip
     except (BadFile, BadData, BadOverride, CannotJudge) as problem:
@@ -137,6 +132,10 @@ def _show(report: Report, columns: Sequence[Column], to: Path | None) -> None:
     for text in about.notes:
         note(text)
     table("Figures on rows not seen", ("", "", "meaning"), summary(report.figures), text=[2])
+    if report.business:
+        heads = ("leads", "how many", "converted", "close rate", "revenue a lead")
+        worth = ((its.bucket, f"{its.leads:,}", f"{its.won:,}", *_worth(its)) for its in report.business)
+        table("What leads were worth", heads, worth, right=[1, 2, 3, 4])
     table(
         "Against what it must beat",
         ("", "AUC", "best 20 %", "log-loss", "ECE"),
@@ -160,6 +159,11 @@ def _show(report: Report, columns: Sequence[Column], to: Path | None) -> None:
         strongest = report.importance[:8]
         table("What moves a lead", ("column", "log-odds"), ((i.label, f"{i.weight:.2f}") for i in strongest), right=[1])
     out.print(f"\nreport: {escape(str(to))}" if to else "\n[dim]--out report.html writes the whole report.[/]")
+
+
+def _worth(its: BucketOutcome) -> tuple[str, str]:
+    brought = its.revenue_per_lead
+    return f"{100 * its.close_rate:.1f} %", "-" if brought is None else f"{brought:,.0f}"
 
 
 def _compared(figures: Figures) -> list[str]:

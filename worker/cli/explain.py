@@ -18,6 +18,7 @@ from worker.store import ledger, people, scores
 from worker.store.people import Scale
 
 if TYPE_CHECKING:
+    from worker.features.facts import Facts
     from worker.rescoring.basis import Basis
     from worker.scoring.verdict import Verdict
 
@@ -61,10 +62,11 @@ def explain(
 
 def report_of(process: Process, connection: Connection, person: int, goal: str) -> dict[str, Any]:
     """All that is told of a person for a goal, for whoever shows it. Raises `ModelRefused`."""
+    from worker.cli.score import score_of
     from worker.cli.stage import stage_of
 
     standing = scores.load(connection, goal, [person]).get(person)
-    basis, verdict = _verdict(process, goal, standing) if standing else (None, None)
+    basis, known, verdict = _verdict(process, goal, standing) if standing else (None, None, None)
     others = {name: scores.load(connection, name, [person]).get(person) for name in process.settings.goal_names}
     return {
         "person": person,
@@ -75,6 +77,7 @@ def report_of(process: Process, connection: Connection, person: int, goal: str) 
         ],
         "standing": asdict(standing) if standing else None,
         "reasons": [asdict(reason) for reason in verdict.reasons] if verdict else [],
+        "score": score_of(basis, known, verdict) if basis and known and verdict else None,
         "stage": stage_of(process, connection, basis, standing, verdict) if basis and standing else None,
         "other_goals": {name: asdict(its) for name, its in others.items() if its and name != goal},
         "history": [dict(row._mapping) for row in scores.history(connection, goal, person)],
@@ -88,16 +91,18 @@ def _page(process: Process, source: str, object: str, key: str) -> str | None:
     return process.crm(source).location(RecordRef(source, object, key)) if source in process.sources else None
 
 
-def _verdict(process: Process, goal: str, standing: scores.Standing) -> tuple[Basis | None, Verdict | None]:
+def _verdict(
+    process: Process, goal: str, standing: scores.Standing
+) -> tuple[Basis | None, Facts | None, Verdict | None]:
     """Recomputed from the facts known then; the same function gave the score."""
     from worker.rescoring.basis import NO_MODEL, NOT_ELIGIBLE, judge, read
     from worker.store import facts
 
     if standing.status in (NO_MODEL, NOT_ELIGIBLE):
-        return None, None
-    basis = process.basis_of(_scale(goal, asdict(standing)))
+        return None, None, None
+    basis = process.goals.basis_of(_scale(goal, asdict(standing)))
     known = read(process.arrow, facts.At(standing.as_of, [standing.person_id]), basis.features)
-    return basis, judge(known, basis).people.get(standing.person_id)
+    return basis, known, judge(known, basis).people.get(standing.person_id)
 
 
 def _span(since: str) -> timedelta | datetime:
@@ -126,8 +131,8 @@ def change_of(
     if then >= now:
         raise ConfigurationError(f"--since lies after the last score, which is of {local(now)}; choose an earlier time")
     held = scores.held_at(connection, goal, report["person"], then)
-    after = process.basis_of(_scale(goal, standing))
-    before = process.basis_of(_scale(goal, held._mapping)) if held else after
+    after = process.goals.basis_of(_scale(goal, standing))
+    before = process.goals.basis_of(_scale(goal, held._mapping)) if held else after
     found = changed(process.arrow, report["person"], then, before, now, after)
     return {"since": then, "scored_then": held is not None} | (asdict(found) if found else {"change": None})
 
@@ -165,6 +170,10 @@ def _show(report: dict[str, Any]) -> None:
         )
     else:
         table("Reasons", ("why", "code"), ((r["text"], r["code"]) for r in report["reasons"]))
+    if report["score"]:
+        from worker.cli.score import show_score
+
+        show_score(report["score"])
     if report["stage"]:
         from worker.cli.stage import show_stage
 

@@ -96,8 +96,10 @@ def _next(told: Answers) -> None:
     places = [*(its.secret for its in told.salesforce), *(its.secret for its in told.hubspot)]
     for place in places:
         kind, _, where = place.partition(":")
-        what = f"set the variable {where}" if kind == "env" else f"put it into {where}, readable by you alone"
-        _say(f"  a secret: {what}")
+        if kind == "env":
+            _say(f"  a secret: set the variable {where}")
+        elif not Path(where).is_file():
+            _say(f"  a secret: put it into {where}, readable by you alone")
     _say("  then:     leadgauge doctor      looks whether all of it works, and names each fix")
     if places:
         _say("            leadgauge provision   makes the score fields (with --auth of an admin)")

@@ -50,7 +50,7 @@ def label(
     process = Process(load())
     process.check_schema()
     name, chosen = process.settings.goal_named(goal)
-    chosen.check(name, process.catalogue.attributes)
+    chosen.check(name, process.vocabulary.catalogue.attributes)
     with process.engine.connect() as connection:
         until, behind = labels.known_until(connection, process.sources, process.now())
         found = counted(history.read(process.arrow, chosen, until), chosen)

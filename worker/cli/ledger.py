@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -25,30 +27,66 @@ _UNITS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(d
 _LANES = ("inbound", "refresh", "backfill")
 
 Source = Annotated[list[str] | None, typer.Option("--source", help="A configured CRM account; several times for more.")]
-States = Annotated[list[State] | None, typer.Option("--state", help="One of the states; several times for more.")]
-Codes = Annotated[list[str] | None, typer.Option("--code", help="The vendor's code, or one of ours.")]
-Person = Annotated[int | None, typer.Option("--person", help="The number of a person, as `explain` tells it.")]
-Record = Annotated[str | None, typer.Option("--record", help="SOURCE/OBJECT/ID, or the id alone.")]
-Older = Annotated[str | None, typer.Option("--older", help="Intended at least so long ago: 10min, 12h, 7d, 2w.")]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Ids = Annotated[list[int] | None, typer.Argument(help="Numbers of rows.", show_default=False)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The options by which a person says which rows are meant."""
+
+    source: Source
+    state: Annotated[list[State] | None, typer.Option("--state", help="One of the states; several times for more.")]
+    code: Annotated[list[str] | None, typer.Option("--code", help="The vendor's code, or one of ours.")]
+    person: Annotated[int | None, typer.Option("--person", help="The number of a person, as `explain` tells it.")]
+    record: Annotated[str | None, typer.Option("--record", help="SOURCE/OBJECT/ID, or the id alone.")]
+    older: Annotated[str | None, typer.Option("--older", help="Intended at least so long ago: 10min, 12h, 7d, 2w.")]
+
+    def filter(self, process: Process, ids: Sequence[int] | None = None, *, dismissed: bool = False) -> Filter:
+        older = None
+        if self.older is not None:
+            match = re.fullmatch(r"(\d{1,4})(min|h|d|w)", self.older.strip())
+            if match is None:
+                raise ConfigurationError(f"--older {self.older!r}: write 10min, 12h, 7d or 2w")
+            older = int(match[1]) * _UNITS[match[2]]
+        return Filter(
+            tuple(ids or ()), tuple(known_sources(process, self.source)), tuple(self.state or ()),
+            tuple(self.code or ()), self.person, self.record, older, dismissed,
+        )  # fmt: skip
+
+    def named(self, process: Process, ids: Sequence[int] | None) -> Filter:
+        """A filter that a person has given: nothing at all would be everything."""
+        which = self.filter(process, ids, dismissed=True)
+        if which == Filter(dismissed=True):
+            raise ConfigurationError("name rows by their numbers, or give a filter such as --code or --source")
+        return which
+
+
+def _asking(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with those options in place of its parameter `asked`."""
+    shared = get_type_hints(Asked, include_extras=True)
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        command(asked=Asked(**{name: given.pop(name) for name in shared}), **given)
+
+    own = [its for name, its in signature(command, eval_str=True).parameters.items() if name != "asked"]
+    options = [Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=its) for name, its in shared.items()]
+    run.__signature__ = Signature([*own, *options])  # type: ignore[attr-defined]
+    return run
+
+
 @app.command("list")
+@_asking
 def list_(
-    source: Source = None,
-    state: States = None,
-    code: Codes = None,
-    person: Person = None,
-    record: Record = None,
-    older: Older = None,
+    asked: Asked,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Rows at most.")] = 50,
     dismissed: Annotated[bool, typer.Option("--dismissed", help="Dismissed rows, too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Rows, the newest first; without any filter those that have not landed. Ends with 1 if one needs a person."""
     process = _process()
-    which = _filter(process, None, source, state, code, person, record, older, dismissed=dismissed)
+    which = asked.filter(process, dismissed=dismissed)
     if which == Filter(dismissed=dismissed):
         which = Filter(states=UNPROVED, dismissed=dismissed)
     now = process.now()
@@ -122,18 +160,11 @@ def preview(
 
 
 @app.command()
-def retry(
-    ids: Ids = None,
-    source: Source = None,
-    state: States = None,
-    code: Codes = None,
-    person: Person = None,
-    record: Record = None,
-    older: Older = None,
-) -> None:
+@_asking
+def retry(asked: Asked, ids: Ids = None) -> None:
     """Write refused, drifted, parked or waiting rows now, once their cause is mended. Name rows, or give a filter."""
     process = _process()
-    which = _named(process, ids, source, state, code, person, record, older)
+    which = asked.named(process, ids)
     with process.engine.begin() as connection:
         done = entries.retry(connection, which, process.now())
     process.close()
@@ -141,19 +172,15 @@ def retry(
 
 
 @app.command()
+@_asking
 def dismiss(
+    asked: Asked,
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept with the rows.")],
     ids: Ids = None,
-    source: Source = None,
-    state: States = None,
-    code: Codes = None,
-    person: Person = None,
-    record: Record = None,
-    older: Older = None,
 ) -> None:
     """Try rows no more and tell of them no more. A newer score of the record is written all the same."""
     process = _process()
-    which = _named(process, ids, source, state, code, person, record, older)
+    which = asked.named(process, ids)
     with process.engine.begin() as connection:
         try:
             done = entries.dismiss(connection, which, reason, author(), process.now())
@@ -193,30 +220,6 @@ def _process() -> Process:
     process = Process(load())
     process.check_schema()
     return process
-
-
-def _filter(
-    process: Process, ids: Sequence[int] | None, source: Sequence[str] | None, state: Sequence[State] | None,
-    code: Sequence[str] | None, person: int | None, record: str | None, older: str | None, *, dismissed: bool = False,
-) -> Filter:  # fmt: skip
-    ago_ = None
-    if older is not None:
-        match = re.fullmatch(r"(\d{1,4})(min|h|d|w)", older.strip())
-        if match is None:
-            raise ConfigurationError(f"--older {older!r}: write 10min, 12h, 7d or 2w")
-        ago_ = int(match[1]) * _UNITS[match[2]]
-    sources = known_sources(process, source)
-    return Filter(
-        tuple(ids or ()), tuple(sources), tuple(state or ()), tuple(code or ()), person, record, ago_, dismissed
-    )
-
-
-def _named(process: Process, ids: Sequence[int] | None, *filters: Any) -> Filter:
-    """A filter that a person has given: nothing at all would be everything."""
-    which = _filter(process, ids, *filters, dismissed=True)
-    if which == Filter(dismissed=True):
-        raise ConfigurationError("name rows by their numbers, or give a filter such as --code or --source")
-    return which
 
 
 def _marked(items: Any) -> list[tuple[bool, Any]]:

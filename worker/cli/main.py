@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from connectors.errors import CrmError
-from worker.bootstrap import NotReady
 from worker.cli import (
     backfill,
     backup,
@@ -30,6 +29,7 @@ from worker.cli import (
     policy,
     provision,
     restored,
+    results,
     rules,
     run,
     snapshots,
@@ -45,6 +45,7 @@ from worker.settings import ConfigurationError, load
 from worker.store.accounts import AccountError
 from worker.store.database import BrokenUrl, DatabaseError
 from worker.store.dump import DumpError
+from worker.store.migrate import NotReady
 from worker.store.revisions import EditConflict
 from worker.training.goal import UnknownAttribute
 from worker.training.refusal import ModelRefused, PromotionRefused
@@ -57,8 +58,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for module in (
-    init, doctor, provision, backfill, demo, run, healthy, sync, status, explain, label, train, evaluate, pause, due,
-    console, backup, restored,
+    init, doctor, provision, backfill, demo, run, healthy, sync, status, explain, results, label, train, evaluate,
+    pause, due, console, backup, restored,
 ):  # fmt: skip
     module.add_to(app)
 app.add_typer(ledger.app, name="ledger")

@@ -155,7 +155,7 @@ def replay(number: Number, days: replaying.Days = 90, goal: Goal = None, as_json
     desk = Desk.open(goal)
     with desk.engine.connect() as connection:
         policy = registry.policy_with(connection, desk.goal, number)
-    sides = desk.process.drafted(desk.goal, policy=policy, model=number)
+    sides = desk.process.goals.drafted(desk.goal, policy=policy, model=number)
     replaying.show(desk, sides, days, f"model {number}", as_json=as_json)
 
 
@@ -170,7 +170,7 @@ def promote(
     if force and not reason.strip():
         raise ConfigurationError("--force overrules figures: say why with --reason")
     process, name = _open(goal)
-    process.model(name, number)  # whatever cannot be loaded must not score
+    process.goals.model(name, number)  # whatever cannot be loaded must not score
     try:
         with process.engine.begin() as connection:
             made = registry.promote(
@@ -245,8 +245,8 @@ def import_(
 
     process, name = _open(goal)
     artefact = from_file(file.read_bytes(), str(file))
-    model = unpack(artefact, process.model_key, str(file))
-    check_features(model, {feature.name: feature for feature in process.features}, str(file))
+    model = unpack(artefact, process.goals.model_key, str(file))
+    check_features(model, {feature.name: feature for feature in process.vocabulary.features}, str(file))
     manifest = read_manifest(artefact.body, str(file))
     with process.engine.begin() as connection:
         number = models.register(

@@ -69,8 +69,7 @@ def set_(assignments: Assignments, comment: Comment = "", watch: Watch = False, 
     """Publish a new revision with some settings changed. Everybody is scored anew under it."""
     desk = Desk.open(goal)
     with desk.engine.begin() as connection:
-        done = policies.assign(connection, desk.goal, assignments, desk.author, comment, desk.now())
-        drafting.agree(desk, done)
+        done = policies.assign(connection, desk.goal, assignments, desk.author, comment, desk.now(), desk.agree)
     _tell(done)
     _follow(desk, done, watch=watch)
 
@@ -147,12 +146,12 @@ def publish(
     with desk.engine.begin() as connection:
         if file is not None:
             held = policies.current(connection, desk.goal)
-            policy = read(drafting.text_of(file), str(file), parse(held.body))
+            known = desk.process.vocabulary.catalogue.attributes
+            policy = read(drafting.text_of(file), str(file), parse(held.body), known)
             why = comment or file.name
-            done = policies.publish(connection, desk.goal, policy, held.revision, who, why, now)
+            done = policies.publish(connection, desk.goal, policy, held.revision, who, why, now, desk.agree)
         else:
-            done = policies.publish_draft(connection, desk.goal, name, who, comment, now)
-        drafting.agree(desk, done)
+            done = policies.publish_draft(connection, desk.goal, name, who, comment, now, desk.agree)
     _tell(done)
     if done.changes:
         _show_changes(done.changes, f"policy {done.revision.revision - 1}", f"policy {done.revision.revision}")
@@ -176,8 +175,7 @@ def revert(
     """Publish an old revision's settings as a new revision."""
     desk = Desk.open(goal)
     with desk.engine.begin() as connection:
-        done = policies.revert(connection, desk.goal, revision, desk.author, desk.now())
-        drafting.agree(desk, done)
+        done = policies.revert(connection, desk.goal, revision, desk.author, desk.now(), desk.agree)
     _tell(done, f", with the settings of {revision}")
     _follow(desk, done, watch=watch)
 
@@ -191,7 +189,7 @@ def _follow(desk: Desk, done: Published, *, watch: bool) -> None:
     """Stay until everybody is scored by what was published."""
     if watch and done.changes:
         with desk.engine.connect() as connection:
-            scale = next(its for its in desk.process.scales(connection) if its.goal == desk.goal)
+            scale = desk.process.goals.scale(connection, desk.goal)
         rescoring.follow(desk.engine, scale, desk.now)
 
 

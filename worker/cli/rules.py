@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from worker.bootstrap import NotReady, Process
+from worker.bootstrap import Process
 from worker.cli import replaying
 from worker.cli.drafting import AsJson, Desk
 from worker.cli.revisions import author, show_history
 from worker.cli.screen import out
 from worker.settings import ConfigurationError, load
 from worker.store import revisions
+from worker.store.migrate import NotReady
 
 app = typer.Typer(help="The rule file: check, publish, show, history.", no_args_is_help=True)
 
@@ -25,7 +26,7 @@ File = Annotated[Path, typer.Argument(help="The YAML file.")]
 def check(file: File) -> None:
     """Say whether a rule file is right; every mistake with its line and what is allowed. Needs no database."""
     process = Process(load())
-    rules = process.read_rules(_text(file), str(file))
+    rules = process.vocabulary.read_rules(_text(file), str(file))
     out.print(f"{file}: {len(rules.rules)} rules and {len(rules.guardrails)} guardrails, nothing wrong")
 
 
@@ -38,7 +39,7 @@ def publish(
     """Check a rule file and put it in force. Everybody is scored anew under it."""
     process, name = _open(goal)
     text = _text(file)
-    process.read_rules(text, str(file))
+    process.vocabulary.read_rules(text, str(file))
     with process.engine.begin() as connection:
         current = revisions.current(connection, "rules", name)
         if current is not None and current.body == text:
@@ -56,8 +57,8 @@ def replay(file: File, days: replaying.Days = 90, as_json: AsJson = False, goal:
     """What a rule file would have done in the last days, beside what is in force: everybody's scores are told again by
     both, and who becomes and who ceases to be marketing qualified, and the writes to the CRM."""
     desk = Desk.open(goal)
-    rules = desk.process.read_rules(_text(file), str(file))
-    replaying.show(desk, desk.process.drafted(desk.goal, rules=rules), days, file.name, as_json=as_json)
+    rules = desk.process.vocabulary.read_rules(_text(file), str(file))
+    replaying.show(desk, desk.process.goals.drafted(desk.goal, rules=rules), days, file.name, as_json=as_json)
 
 
 @app.command()

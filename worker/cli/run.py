@@ -18,7 +18,7 @@ import typer
 from worker import embedded
 from worker.bootstrap import Process
 from worker.cli.screen import Exit, err, error, out
-from worker.settings import ConfigurationError, load
+from worker.settings import ConfigurationError, load, told
 
 Roles = dict[str, list[str]]
 
@@ -73,12 +73,15 @@ def agree(process: Process) -> None:
     Raises `ConfigurationError` with source, option, value, what there is, and what to do.
     """
     with process.engine.connect() as connection:
-        policy = process.policy(connection)
-    wrong = list(process.reach.disagreements(policy))
+        policy = process.goals.policy(connection)
+    wrong = [told(*each) for each in process.reach.disagreements(policy)]
     unreadable = process.settings.unreadable_secrets()
     for source in process.reach.followers.keys() - unreadable.keys():
         for problem in process.crm(source).check(policy.bucket_names):
-            said = f"{source}: {problem.where}: {problem.what}; {problem.fix}"
+            said = f"{problem.where}: {problem.what}; {problem.fix}"
+            if problem.code.startswith("stage_"):
+                option, _, what = problem.what.partition(": ")
+                said = told(source, option, f"{what}; {problem.fix}")
             if problem.fatal and problem.code.startswith("stage_"):
                 wrong.append(said)
             elif problem.fatal or problem.code.startswith("stage_"):

@@ -41,7 +41,7 @@ def export(
     process = Process(load())
     process.check_schema()
     name, chosen = process.settings.goal_named(goal)
-    chosen.check(name, process.catalogue.attributes)
+    chosen.check(name, process.vocabulary.catalogue.attributes)
     with process.engine.connect() as connection:
         until, _ = labels.known_until(connection, process.sources, process.now())
     with process.engine.begin() as connection:
@@ -50,7 +50,7 @@ def export(
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("snapshots", total=1.0)
         rows = collection.export(
-            process.arrow, chosen, process.features, until, file,
+            process.arrow, chosen, process.vocabulary.features, until, file,
             collection.Draw(per_person, seed, Moments(at)), lambda done: bar.update(task, completed=done),
         )  # fmt: skip
     process.close()

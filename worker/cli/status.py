@@ -58,7 +58,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For machines.")
     if as_json:
         emit(report)
     else:
-        _show(report, process)
+        _show(report)
     if report["redis"]:
         error(f"Redis: {report['redis']}")
         raise typer.Exit(Exit.UNAVAILABLE)
@@ -96,15 +96,21 @@ def gather(process: Process, connection: Connection) -> dict[str, Any]:
         " from them"
         for its in whole if its.failing and its.kind is not completeness.Kind.FIELDS
     ]  # fmt: skip
+    parked = {goal: scores.parked(connection, goal) for goal in process.settings.goal_names}
+    problems += [
+        f"{people} people have no score for {goal}, as their reasons did not add up: docs/operations.md says what to do"
+        for goal, people in parked.items() if people
+    ]  # fmt: skip
     trained = {goal: health.summary(connection, goal, now) for goal in process.settings.goal_names}
     problems += [problem for its in trained.values() for problem in its.problems]
     return {
         "now": now,
         "goal": process.settings.goal,
         "streams": rows,
-        "people": people.counts(connection, process.scales(connection), now),
+        "people": people.counts(connection, process.goals.scales(connection), now),
         "buckets": _buckets(process, connection, process.settings.goal),
         "further_goals": {goal: _buckets(process, connection, goal) for goal in process.settings.goal_names[1:]},
+        "parked": parked,
         "models": [asdict(model) | {"goal": goal} for goal, its in trained.items() for model in its.models],
         "training": "; ".join(its.training for its in trained.values() if its.training) or None,
         "ledger": counted,
@@ -153,7 +159,7 @@ def _buckets(process: Process, connection: Connection, goal: str) -> dict[str, i
     counted = scores.buckets(connection, goal)
     if not counted:
         return {}
-    order = [bucket.name for bucket in process.policy(connection, goal).buckets]
+    order = [bucket.name for bucket in process.goals.policy(connection, goal).buckets]
     return dict(sorted(counted.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
 
 
@@ -198,7 +204,7 @@ def _quota(
 
 def _rollouts(process: Process, connection: Connection, now: datetime) -> Iterator[dict[str, Any]]:
     """Goals some of whose people have a score by an older policy, rule file or model, and until when."""
-    for scale in process.scales(connection):
+    for scale in process.goals.scales(connection):
         far = rollouts.rollout(connection, scale, now)
         if far.left:
             yield {"goal": scale.goal, **asdict(far), "done_at": far.done_at(now), "said": rescoring.said(far, now)}
@@ -217,28 +223,52 @@ def _loads(process: Process, connection: Connection) -> list[streams.Load]:
     return list(streams.loads(connection, process.sources))
 
 
-def _show(report: dict[str, Any], process: Process) -> None:
+def _show(report: dict[str, Any]) -> None:
     now = report["now"]
+    _show_streams(report["streams"], now)
+    out.print()
+    if report["loads"]:
+        _show_loads(report["loads"], now)
+        out.print()
+    _show_people(report)
+    out.print()
+    if report["models"] or report["training"]:
+        _show_models(report, now)
+        out.print()
+    _show_writes(report)
+    out.print()
+    _show_quota(report["quota"], now)
+    if report["completeness"]:
+        out.print()
+        _show_completeness(report["completeness"], now)
+    for wait in report["waits"]:
+        note(f"{wait} (heals by itself)")
+    for held in report["held_back"]:
+        note(held)
+    for problem in report["problems"]:
+        error(f"needs a person: {problem}")
+
+
+def _show_streams(rows: list[dict[str, Any]], now: datetime) -> None:
     table(
         "Streams, and how long ago",
         ("source", "stream", "complete", "success", "next", "every", "problem"),
         (
             (r["source"], r["name"], _since(r["complete_at"], now), _since(r["succeeded_at"], now),
              _next(r, now), _every(r), r["problem_code"] and HEALING.get(r["problem_code"], "failed"))
-            for r in report["streams"]
+            for r in rows
         ),
         text=[6],
     )  # fmt: skip
-    for source, slow in _slower(report["streams"]):
+    for source, slow in _slower(rows):
         asked, paced = (span(timedelta(seconds=slow[0][name])) for name in ("asked_every_seconds", "every_seconds"))
         note(
             f"{source} allows too few calls a day to look as often as is asked at {len(slow)} of its streams: at"
             f" {slow[0]['name']} every {paced} instead of {asked}; a greater `daily_own` gives us more of them"
         )
-    out.print()
-    if report["loads"]:
-        _show_loads(report["loads"], now)
-        out.print()
+
+
+def _show_people(report: dict[str, Any]) -> None:
     counted = report["people"]
     once = " once all is read" if report["loading"] else ""
     out.print(f"[bold]People[/]  {counted['people']}, of them {counted['dirty']} waiting to be scored{once}")
@@ -250,10 +280,10 @@ def _show(report: dict[str, Any], process: Process) -> None:
     for far in report["rollouts"]:
         whose = "" if far["goal"] == report["goal"] else f" for {far['goal']}"
         out.print(f"         scored anew{whose} since a change was published: {far['said']}", soft_wrap=True)
-    out.print()
-    if report["models"] or report["training"]:
-        _show_models(report, now)
-        out.print()
+
+
+def _show_writes(report: dict[str, Any]) -> None:
+    """The tasks of owners, then the score fields: how they stand, what was not worth one, and what is proved."""
     for source, states in report["alerts"].items():
         told = ", ".join(f"{states[state]} {state}" for state in sorted(states))
         out.print(f"{source}: tasks for owners in 24 hours: {told}")
@@ -285,17 +315,6 @@ def _show(report: dict[str, Any], process: Process) -> None:
     for row in report["refused"]:
         said = " ".join(filter(None, (row["code"], row["answer"])))
         note(f"{row['n']} {row['state']} at {row['source']}: {said}")
-    out.print()
-    _show_quota(report["quota"], now)
-    if report["completeness"]:
-        out.print()
-        _show_completeness(report["completeness"], now)
-    for wait in report["waits"]:
-        note(f"{wait} (heals by itself)")
-    for held in report["held_back"]:
-        note(held)
-    for problem in report["problems"]:
-        error(f"needs a person: {problem}")
 
 
 def _show_completeness(whole: list[dict[str, Any]], now: datetime) -> None:

@@ -12,7 +12,7 @@ from connectors.errors import CrmError, Misconfigured, Transient
 from worker.bootstrap import Process
 from worker.cli.run import prepare
 from worker.cli.screen import Exit, emit, err, error, note, out
-from worker.settings import ConfigurationError, load
+from worker.settings import ConfigurationError, load, told
 
 if TYPE_CHECKING:
     from worker.once import Pass
@@ -80,10 +80,10 @@ def _check(process: Process) -> Mapping[str, CrmError]:
         source: Misconfigured(source, what) for source, what in process.settings.unreadable_secrets().items()
     }
     with process.engine.connect() as connection:
-        policy = process.policy(connection)
+        policy = process.goals.policy(connection)
     for wrong in process.reach.disagreements(policy):
-        error(wrong)
-        unwell.setdefault(wrong.partition(":")[0], Misconfigured(wrong.partition(":")[0], wrong))
+        error(told(*wrong))
+        unwell.setdefault(wrong.source, Misconfigured(wrong.source, str(wrong)))
     for source in [source for source in process.sources if source not in unwell]:
         for problem in process.crm(source).check(policy.bucket_names):
             # Some places say their source, some are an address.

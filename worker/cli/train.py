@@ -49,7 +49,7 @@ def train(
     name, _ = process.settings.goal_named(goal)
     kind = Kind.WATCH if check else Kind.TRAIN
     with process.engine.begin() as connection:
-        process.policy(connection, name)  # a goal that was added since is told now, not by the trainer
+        process.goals.policy(connection, name)  # a goal that was added since is told now, not by the trainer
         request, made = training.ask(connection, name, kind, Cause.CLI, author(), process.now())
         attended = training.alive(connection, process.now() - ALIVE)
     if not made:
@@ -89,8 +89,8 @@ def trainer(
     worker.alive()
     while not stop():
         with process.engine.begin() as connection:
-            for scale in process.scales(connection):
-                policy = process.policy(connection, scale.goal)
+            for scale in process.goals.scales(connection):
+                policy = process.goals.policy(connection, scale.goal)
                 ask_for_what_is_due(connection, scale.goal, policy.retraining, process.now())
         if worker.work(stop=stop) is None:
             worker.alive()
@@ -109,8 +109,8 @@ def _perform(process: Process, request: int, epoch: int) -> None:
         held = training.get(connection, request)
         if held is None or held.epoch != epoch:
             raise ConfigurationError(f"training request {request} is not this process's")
-        policy = process.policy(connection, held.goal)
-    perform(held, process.shop(held.goal, policy.overrides), policy)
+        policy = process.goals.policy(connection, held.goal)
+    perform(held, process.goals.shop(held.goal, policy.overrides, process.arrow), policy)
 
 
 def _trainer(process: Process, *, quiet: bool = False, heart: Heartbeat | None = None) -> Trainer:

@@ -12,9 +12,10 @@ import typer
 
 from worker.cli import replaying
 from worker.cli.drafting import AsJson, Desk, Goal, Name
+from worker.cli.results import lifted
 from worker.cli.screen import emit, note, out, table
 from worker.lifecycle.materiality import BATCHES
-from worker.lifecycle.policy import PolicyError, change, parse
+from worker.lifecycle.policy import Policy, PolicyError, change, parse
 from worker.steering import policies
 from worker.store import models, stages, tallies
 
@@ -58,12 +59,19 @@ def capacity(
     else:
         _show_plan(plan, policy.capacity.reps, aim.horizon_days)
     if name is not None and plan.chosen is not None:
-        enter = plan.chosen.threshold
-        leave = max(0, enter - (policy.mql.enter - policy.mql.leave))
+        wanted = [*_lines("", policy, plan.chosen), *given]
+        for segment in whatif.with_reps(policy):
+            if (its := plan.segments.get(segment)) is not None:
+                wanted += _lines(f"segments.of.{segment}.", policy.of(segment), its)
         with desk.engine.begin() as connection:
-            wanted = [f"mql.enter={enter}", f"mql.leave={leave}", *given]
             policies.edit(connection, desk.goal, name, wanted, desk.author, desk.now())
         note(f"draft {name} has this threshold: `leadgauge policy replay --name {name}`")
+
+
+def _lines(where: str, policy: Policy, its: Outlook) -> list[str]:
+    """The settings of a threshold, at the distance that the policy's two lines have."""
+    leave = max(0, its.threshold - (policy.mql.enter - policy.mql.leave))
+    return [f"{where}mql.enter={its.threshold}", f"{where}mql.leave={leave}"]
 
 
 def _show_plan(plan: Plan, reps: int, horizon: int) -> None:
@@ -76,12 +84,13 @@ def _show_plan(plan: Plan, reps: int, horizon: int) -> None:
     own = [("all", plan.chosen)] if plan.chosen else []
     own += [(name, its) for name, its in plan.segments.items() if its.weekly and its.weekly.expected]
     if plan.segments:
-        table("", ("segment", *columns[1:]), [(name, *_cells(its)[1:]) for name, its in own], right=range(1, 7))
+        table("", ("segment", *columns), [(name, *_cells(its)) for name, its in own], right=range(1, 8))
     elif own:
         table("", columns, [_cells(its) for _, its in own], right=range(7))
     shown = [(its, _cells(its)) for its in plan.curve if its.weekly and its.weekly.expected >= 0.05]
     rows = [cells for (_, cells), after in pairwise([*shown, (None, ("",))]) if cells[1:] != after[1][1:]]
-    table("All thresholds", columns, rows, right=range(7))
+    if rows:
+        table("All thresholds", columns, rows, right=range(7))
     out.print(f"convert: within {horizon} days; a week: conversions to be expected of a week's MQLs")
     out.print("missed: of those who converted, who had not reached the threshold before")
 
@@ -114,7 +123,7 @@ def replay(
     desk = Desk.open(goal)
     with desk.engine.connect() as connection:
         draft = parse(policies.draft(connection, desk.goal, name).body)
-    sides = desk.process.drafted(desk.goal, policy=draft)
+    sides = desk.process.goals.drafted(desk.goal, policy=draft)
     replaying.show(desk, sides, days, name, as_json=as_json)
 
 
@@ -149,9 +158,7 @@ def effect(
     table(f"Writes of the last {days} days", columns, rows, right=range(1, 5))
     _show_given(given)
     for who, its in zip(("seen", "kept from view"), lifts or (), strict=False):
-        ratio = "?" if its.ratio is None else f"{its.ratio:.1f} times"
-        around = "" if its.interval is None else f" ({its.interval[0]:.1f} to {its.interval[1]:.1f})"
-        out.print(f"{who}: who came to the top bucket converts {ratio}{around} as often; {its.all.people:,} people")
+        out.print(lifted(who, its))
 
 
 def _show_given(given: Sequence[Any]) -> None:

@@ -30,14 +30,23 @@ def page(desk: Viewing, who: Who = None, about: About = None) -> Response:
     with desk.engine.connect() as connection:
         authors = audit.authors(connection)
     return desk.render(
-        "audit.html", entries=found, who=who, about=about, authors=authors, abouts=ABOUT, after=_next(found)
+        "audit.html",
+        entries=found,
+        who=who,
+        about=about,
+        authors=authors,
+        abouts=ABOUT,
+        after=_next(found),
+        later=False,
     )
 
 
 @pages.get("/audit/list")
 def more(desk: Viewing, who: Who = None, about: About = None, before: Before = None) -> Response:
     found = _found(desk, who, about, before)
-    return desk.render("audit_list.html", entries=found, who=who, about=about, after=_next(found))
+    return desk.render(
+        "audit_list.html", entries=found, who=who, about=about, after=_next(found), later=before is not None
+    )
 
 
 @api.get("/audit", summary="Changes, the newest first")

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from worker.bootstrap import NotReady, Process
+from worker.bootstrap import Process
 from worker.lifecycle import policy as policies
-from worker.store.people import Scale
 
 if TYPE_CHECKING:
     from worker.lifecycle.capacity import Outlook
@@ -44,7 +43,7 @@ def change(process: Process, goal: str, person: int, span: timedelta) -> dict[st
 
 def loaded(process: Process, goal: str, number: int) -> None:
     """Raises `ModelRefused` for a model that cannot be used."""
-    process.model(goal, number)
+    process.goals.model(goal, number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +89,8 @@ def replayed(
     if model is not None:
         with process.engine.connect() as connection:
             ours = registry.policy_with(connection, goal, model)
-    ruleset = process.read_rules(rules, "draft") if rules is not None else None
-    sides = process.drafted(goal, policy=ours, rules=ruleset, model=model)
+    ruleset = process.vocabulary.read_rules(rules, "draft") if rules is not None else None
+    sides = process.goals.drafted(goal, policy=ours, rules=ruleset, model=model)
     kinds = {source.name: source.kind for source in process.settings.sources}
     _, aim = process.settings.goal_named(goal)
     current, draft = (Side(basis.policy, basis) for basis in sides)
@@ -112,8 +111,8 @@ def results(process: Process, goal: str, at: datetime) -> Results:
 
     _, aim = process.settings.goal_named(goal)
     with process.engine.connect() as connection:
-        order = [bucket.name for bucket in process.policy(connection, goal).buckets]
-    return outcomes.results(process.arrow, goal, aim, order, at, process.now())
+        policy = process.goals.policy(connection, goal)
+    return outcomes.results(process.arrow, goal, aim, policy, at, process.now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +131,13 @@ class Tried:
 def tried(process: Process, goal: str, text: str) -> Tried:
     """Everybody of a sample scored by the rules in force and by `text`, champions and policy being the same."""
     from collections import Counter
-    from dataclasses import replace
 
     from worker.lifecycle.policy import UNSCORED
     from worker.rescoring.basis import judge, read
     from worker.store import leads
     from worker.store.facts import At
 
-    scale = _scale(process, goal)
-    basis = process.basis_of(scale)
-    draft = replace(basis, rules=process.read_rules(text, "draft"), scale=replace(scale, rules=max(scale.rules, 1)))
+    basis, draft = process.goals.drafted(goal, rules=process.vocabulary.read_rules(text, "draft"))
     with process.engine.connect() as connection:
         people = leads.sample(connection, goal, SAMPLE)
     if not people:
@@ -163,12 +159,3 @@ def tried(process: Process, goal: str, text: str) -> Tried:
 
 def _far(was: int | None, new: int | None) -> float:
     return math.inf if was is None or new is None else abs(was - new)
-
-
-def _scale(process: Process, goal: str) -> Scale:
-    """Raises `NotReady` for a goal that has no policy."""
-    with process.engine.connect() as connection:
-        found = next((scale for scale in process.scales(connection) if scale.goal == goal), None)
-    if found is None:
-        raise NotReady(f"goal {goal} has no policy yet: run `leadgauge migrate`")
-    return found

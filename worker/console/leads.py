@@ -39,7 +39,7 @@ def page(desk: Viewing, q: Search = "", bucket: Bucket = None, stage: Stage | No
         found = _found(desk, connection, q, bucket, stage, None)
     return desk.render(
         "leads.html", q=q, bucket=bucket, stage=stage, buckets=[*names, UNSCORED], stages=list(Stage),
-        leads=found, after=_next(found, q),
+        leads=found, after=_next(found, q), later=False,
     )  # fmt: skip
 
 
@@ -50,7 +50,9 @@ def more(
     """The list as one types, or its next page."""
     with desk.engine.connect() as connection:
         found = _found(desk, connection, q, bucket, stage, after)
-    return desk.render("leads_list.html", q=q, bucket=bucket, stage=stage, leads=found, after=_next(found, q))
+    return desk.render(
+        "leads_list.html", q=q, bucket=bucket, stage=stage, leads=found, after=_next(found, q), later=after is not None
+    )
 
 
 @pages.get("/leads/{person}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import partial
@@ -18,7 +18,7 @@ from worker.console.figures import Figure
 from worker.console.going import back
 from worker.store import drifts, models, reports, training
 from worker.store.models import Event, Registered
-from worker.store.training import Cause, Kind, Request, RequestState
+from worker.store.training import Cause, Kind
 from worker.training import registry
 from worker.training.promotion import Figures
 from worker.training.refusal import PromotionRefused
@@ -42,19 +42,12 @@ class Line:
 
 @pages.get("/model")
 def page(desk: Viewing) -> Response:
-    with desk.engine.connect() as connection:
-        lines = _lines(connection, desk.goal)
-        events = models.events(connection, desk.goal)[:20]
-        requests = training.history(connection, desk.goal, 5)
-        _, roster = models.champions(connection, desk.goal)
-    return desk.render("model.html", lines=lines, events=events, requests=requests, roster=roster, busy=_busy(requests))
+    return desk.render("model.html", **_all(desk))
 
 
-@pages.get("/model/training")
-def trainings(desk: Viewing) -> Response:
-    with desk.engine.connect() as connection:
-        requests = training.history(connection, desk.goal, 5)
-    return desk.render("model_training.html", requests=requests, busy=_busy(requests))
+@pages.get("/model/live")
+def live(desk: Viewing) -> Response:
+    return desk.render("model_live.html", **_all(desk))
 
 
 @pages.get("/model/{number}")
@@ -221,8 +214,15 @@ def _ask(desk: Desk, kind: Kind) -> int:
     return request
 
 
-def _busy(requests: Sequence[Request]) -> bool:
-    return any(request.state in (RequestState.WAITING, RequestState.RUNNING) for request in requests)
+def _all(desk: Desk) -> dict[str, Any]:
+    """The models, what became of them, and what the trainer does."""
+    with desk.engine.connect() as connection:
+        return {
+            "lines": _lines(connection, desk.goal),
+            "events": models.events(connection, desk.goal)[:20],
+            "requests": training.history(connection, desk.goal, 5),
+            "roster": models.champions(connection, desk.goal)[1],
+        }
 
 
 def _compared(desk: Desk, number: int) -> Figure[registry.Comparison] | None:
@@ -244,7 +244,8 @@ def _beside(desk: Desk, model: Registered) -> dict[str, Any]:
     if found is None:
         return {"compared": None, "rows": (), "moves": ()}
     compared = found.value
-    moves = sorted(compared.moves.by_bucket.items(), key=lambda move: -move[1])
+    moved = ((pair, people) for pair, people in compared.moves.by_bucket.items() if pair[0] != pair[1])
+    moves = sorted(moved, key=lambda move: -move[1])
     return {"compared": compared, "rows": _rows(compared), "moves": moves}
 
 

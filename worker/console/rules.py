@@ -20,9 +20,9 @@ from worker.console.figures import Figure
 from worker.console.going import back
 from worker.console.jobs import Tried
 from worker.scoring.document import Mistake, RulesError
-from worker.store import leads, revisions, rule_drafts
+from worker.store import drafts, leads, revisions
+from worker.store.drafts import Draft
 from worker.store.revisions import EditConflict, Revision
-from worker.store.rule_drafts import RuleDraft
 
 pages, api = APIRouter(), APIRouter(tags=["rules"])
 
@@ -44,7 +44,7 @@ class Checked:
 def page(desk: Viewing, published: int | None = None, saved: bool = False) -> Response:
     with desk.engine.connect() as connection:
         current = revisions.current(connection, "rules", desk.goal)
-        draft = rule_drafts.get(connection, desk.goal, NAME)
+        draft = _held(connection, desk)
         history = revisions.history(connection, "rules", desk.goal)[:20]
     text = draft.body if draft else current.body if current else ""
     return desk.render(
@@ -68,7 +68,7 @@ def save(desk: Editing, text: Text, version: Version) -> Response:
 @pages.post("/rules/discard")
 def discard(desk: Editing) -> Response:
     with desk.engine.begin() as connection:
-        if rule_drafts.discard(connection, desk.goal, NAME):
+        if drafts.discard(connection, "rules", desk.goal, NAME):
             desk.note(connection, "rules.discard", f"{desk.goal}/{NAME}")
     return back(desk, "/rules")
 
@@ -143,7 +143,7 @@ def checked(desk: Editing, given: RulesText) -> dict[str, Any]:
 @api.get("/rules/draft", summary="The draft; null where there is none")
 def get_draft(desk: Viewing) -> dict[str, Any] | None:
     with desk.engine.connect() as connection:
-        draft = rule_drafts.get(connection, desk.goal, NAME)
+        draft = _held(connection, desk)
     return asdict(draft) if draft else None
 
 
@@ -164,7 +164,7 @@ def _checked(desk: Desk, text: str) -> Checked:
     if not text.strip():
         return Checked(0, 0, ("nothing is written yet",))
     try:
-        rules = desk.process.read_rules(text, "draft")
+        rules = desk.process.vocabulary.read_rules(text, "draft")
     except RulesError as refused:
         return Checked(0, 0, [_said(mistake) for mistake in refused.mistakes])
     return Checked(len(rules.rules), len(rules.guardrails), ())
@@ -174,21 +174,25 @@ def _said(mistake: Mistake) -> str:
     return f"line {mistake.line}: {mistake.what}; {mistake.allowed}"
 
 
-def _save(desk: Desk, text: str, version: int) -> RuleDraft:
+def _save(desk: Desk, text: str, version: int) -> Draft:
     body = text.replace("\r\n", "\n")
     with desk.engine.begin() as connection:
-        current = revisions.current(connection, "rules", desk.goal)
-        draft = rule_drafts.save(
-            connection, desk.goal, NAME, body, based_on=current.revision if current else 0, version=version,
-            author=desk.who.name, now=desk.now(),
+        held, current = _held(connection, desk), revisions.current(connection, "rules", desk.goal)
+        draft = drafts.save(
+            connection, "rules", desk.goal, NAME, body, version=version, author=desk.who.name, now=desk.now(),
+            based_on=held.based_on if held else current.revision if current else 0,
         )  # fmt: skip
         desk.note(connection, "rules.draft", f"{desk.goal}/{NAME}", version=draft.version)
     return draft
 
 
-def _draft(desk: Desk) -> RuleDraft:
+def _held(connection: Connection, desk: Desk) -> Draft | None:
+    return drafts.get(connection, "rules", desk.goal, NAME)
+
+
+def _draft(desk: Desk) -> Draft:
     with desk.engine.connect() as connection:
-        draft = rule_drafts.get(connection, desk.goal, NAME)
+        draft = _held(connection, desk)
     if draft is None:
         raise EditConflict("there is no draft of the rules: it was published or thrown away; load the page again")
     return draft
@@ -199,7 +203,7 @@ def _publish(desk: Desk, version: int, comment: str) -> Revision:
     draft = _draft(desk)
     if draft.version != version:
         raise EditConflict(f"{draft.author} changed the draft since you opened it; look at it, then publish it")
-    desk.process.read_rules(draft.body, "draft")
+    desk.process.vocabulary.read_rules(draft.body, "draft")
     with desk.engine.begin() as connection:
         current = revisions.current(connection, "rules", desk.goal)
         held = current.revision if current else 0
@@ -218,7 +222,7 @@ def _revert(desk: Desk, number: int) -> Revision:
         current = revisions.current(connection, "rules", desk.goal)
         if old is None or current is None:
             raise EditConflict(f"there are no rules {number}; load the page again")
-        desk.process.read_rules(old.body, f"rules {number}")
+        desk.process.vocabulary.read_rules(old.body, f"rules {number}")
         return _put(desk, connection, old.body, current.revision, f"revert to {number}", "rules.revert")
 
 
@@ -227,20 +231,20 @@ def _put(desk: Desk, connection: Connection, body: str, after: int, comment: str
         connection, "rules", desk.goal, body, after=after, author=desk.who.name, comment=comment, now=desk.now()
     )
     if action == "rules.publish":
-        rule_drafts.discard(connection, desk.goal, NAME)
+        drafts.discard(connection, "rules", desk.goal, NAME)
     desk.note(connection, action, f"{desk.goal}/{new.revision}", comment=comment)
     return new
 
 
 def _replayed(desk: Desk, days: int) -> Figure[dict[str, Any]] | None:
     draft = _draft(desk)
-    desk.process.read_rules(draft.body, "draft")
+    desk.process.vocabulary.read_rules(draft.body, "draft")
     key = ("replay-rules", desk.goal, sha256(draft.body.encode()).hexdigest(), draft.based_on, days)
     make = partial(desk.console.far.ask, jobs.replayed, desk.goal, days, rules=draft.body)
     return desk.console.figures.get(key, make, timedelta(hours=1))
 
 
-def _diff(current: Revision | None, draft: RuleDraft | None) -> list[str]:
+def _diff(current: Revision | None, draft: Draft | None) -> list[str]:
     """What the draft changes, line by line."""
     if draft is None:
         return []

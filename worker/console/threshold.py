@@ -65,6 +65,15 @@ def page(desk: Viewing, draft: str = NAME, published: int | None = None, saved: 
     )  # fmt: skip
 
 
+@pages.get("/threshold/spread")
+def spread(desk: Viewing, enter: Points) -> Response:
+    """The scores of everybody, and the slider's line where it is."""
+    with desk.engine.connect() as connection:
+        policy = policy_of.parse(policies.current(connection, desk.goal).body)
+    floors = [(each.name, each.at_least) for each in policy.buckets]
+    return desk.render("threshold_spread.html", policy=policy, floors=floors, spread=_spread(desk), enter=enter)
+
+
 @pages.get("/threshold/what-if")
 def what_if(
     desk: Viewing, enter: Points, reps: Annotated[int, Query(ge=0, le=100_000)] = 0,
@@ -255,7 +264,7 @@ def _save(desk: Desk, connection: Connection, name: str, version: int, edited: A
 def _publish(desk: Desk, name: str, comment: str, version: int) -> Published:
     with desk.engine.begin() as connection:
         done = policies.publish_draft(
-            connection, desk.goal, name, desk.who.name, comment.strip(), desk.now(), version=version
+            connection, desk.goal, name, desk.who.name, comment.strip(), desk.now(), desk.process.agree, version=version
         )
         _told(desk, connection, "policy.publish", done)
     return done
@@ -263,14 +272,13 @@ def _publish(desk: Desk, name: str, comment: str, version: int) -> Published:
 
 def _revert(desk: Desk, revision: int) -> Published:
     with desk.engine.begin() as connection:
-        done = policies.revert(connection, desk.goal, revision, desk.who.name, desk.now())
+        done = policies.revert(connection, desk.goal, revision, desk.who.name, desk.now(), desk.process.agree)
         _told(desk, connection, "policy.revert", done)
     return done
 
 
 def _told(desk: Desk, connection: Connection, action: str, done: Published) -> None:
     new = done.revision
-    desk.process.agree(desk.goal, policy_of.parse(new.body))
     desk.note(connection, action, f"{desk.goal}/{new.revision}", comment=new.comment, changes=done.changes)
 
 
@@ -300,7 +308,7 @@ def _rollout(desk: Desk) -> Figure[Rollout] | None:
 
     def make() -> Rollout:
         with process.engine.connect() as connection:
-            scale = next(scale for scale in process.scales(connection) if scale.goal == goal)
+            scale = process.goals.scale(connection, goal)
             return rollouts.rollout(connection, scale, process.now())
 
     return desk.console.figures.get(("rollout", goal), make, timedelta(seconds=2))

@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 
 from connectors.errors import CrmError
 from worker import log as logging
-from worker.bootstrap import NotReady
 from worker.console.desk import console_of
 from worker.console.throttle import TooManyTries
 from worker.console.visitor import NotAllowed, SignInNeeded
@@ -25,6 +24,7 @@ from worker.scoring.document import RulesError
 from worker.settings import ConfigurationError
 from worker.store.accounts import AccountError
 from worker.store.database import DatabaseError
+from worker.store.migrate import NotReady
 from worker.store.revisions import EditConflict
 from worker.training.goal import UnknownAttribute
 from worker.training.refusal import ModelRefused, PromotionRefused

@@ -41,10 +41,9 @@ def page(
     which = _which(source, state, code, record, dismissed)
     with desk.engine.connect() as connection:
         found = entries.find(connection, which, desk.now(), PAGE)
-        pauses = brakes.pauses(connection)
     return desk.render(
         "writes.html", source=source, state=state, code=code, record=record, dismissed=dismissed, entries=found,
-        after=_next(found), pauses=pauses, sources=desk.process.sources, states=list(State), done=done,
+        after=_next(found), later=False, sources=desk.process.sources, states=list(State), done=done,
         can_act=CAN_ACT, **_figures(desk),
     )  # fmt: skip
 
@@ -58,7 +57,7 @@ def more(
         found = entries.find(connection, _which(source, state, code, record, dismissed), desk.now(), PAGE, after)
     return desk.render(
         "writes_list.html", source=source, state=state, code=code, record=record, dismissed=dismissed, entries=found,
-        after=_next(found), can_act=CAN_ACT,
+        after=_next(found), later=after is not None, can_act=CAN_ACT,
     )  # fmt: skip
 
 
@@ -168,7 +167,8 @@ def _dismiss(desk: Desk, ids: Sequence[int], reason: str) -> int:
     try:
         with desk.engine.begin() as connection:
             done = entries.dismiss(connection, which, reason, desk.who.name, desk.now())
-            desk.note(connection, "writes.dismiss", "ledger", rows=list(ids)[:100], done=done, reason=reason.strip())
+            # Why is kept with the rows and goes with them: it may name the person who is written about.
+            desk.note(connection, "writes.dismiss", "ledger", rows=list(ids)[:100], done=done)
     except ValueError as problem:
         raise ConfigurationError(str(problem)) from None
     return done
@@ -209,7 +209,9 @@ def _figures(desk: Desk) -> dict[str, Any]:
             return ledger.reasons(connection)
 
     reasons = desk.console.figures.get(("write-reasons",), by_reason, timedelta(seconds=15))
-    return {"days": written(desk, SHOWN_DAYS), "reasons": reasons.value if reasons else None}
+    with engine.connect() as connection:
+        pauses = brakes.pauses(connection)
+    return {"days": written(desk, SHOWN_DAYS), "reasons": reasons.value if reasons else None, "pauses": pauses}
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

@@ -28,14 +28,18 @@ def attribute_columns(
     columns_of_people = people.columns
     held = {catalogue.attributes[name].derived_from or name for name in names}
     columns = ("person_id", "value", "occurred_at", "known_at", "rank", "record")
+    nobodys: list[pl.Expr] = []
     for name in sorted(held):  # one at a time, because a copy of all rows at once would cost more memory than the facts
         rows = known.filter(pl.col("name").cast(pl.String) == name).select(columns).collect()
+        kind = catalogue.attributes[name].type
+        if rows.is_empty():
+            nobodys += [_typed(pl.lit(None, pl.String), kind).alias(name), pl.lit(None, INSTANT).alias(f"since:{name}")]
+            continue
         typed = _valid(rows).select(
-            "person_id",
-            _typed(pl.col("value"), catalogue.attributes[name].type).alias(name),
-            pl.col("occurred_at").alias(f"since:{name}"),
+            "person_id", _typed(pl.col("value"), kind).alias(name), pl.col("occurred_at").alias(f"since:{name}")
         )
         people = people.join(typed, on="person_id", how="left", maintain_order="left")
+    people = people.with_columns(nobodys)
     for name in sorted(names):
         if origin := catalogue.attributes[name].derived_from:
             people = people.with_columns(_DERIVATIONS[name](pl.col(origin)).alias(name))

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.lifecycle.forecast import Forecast, forecast
-from worker.lifecycle.paths import DAY, Flags, Ints, Paths, crossings, micros, mondays, weekly
+from worker.lifecycle.paths import DAY, NONE, Ints, Paths, crossings, micros, mondays, weekly
 from worker.lifecycle.thresholds import Mql
 
 NEVER = np.iinfo(np.int64).max
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Leads:
     """What happened: scores over time in [since, until), when each person converted (`NEVER`), and who they are.
 
@@ -34,8 +35,18 @@ class Leads:
     segments: Sequence[str] = ("",)
     chance: NDArray[np.float64] | None = None
 
-    def only(self, segment: int) -> Leads:
-        chosen = self.segment == segment
+    @cached_property
+    def best_before(self) -> Ints:
+        """Of each person the highest score that they had before they converted; `NONE` where they had none."""
+        best, starts = np.full(len(self.people), NONE, np.int64), np.flatnonzero(self.paths.first)
+        if len(starts):
+            whom = np.searchsorted(self.people, self.paths.person[starts])
+            converted = np.repeat(self.converted_at[whom], np.diff(starts, append=len(self.paths)))
+            best[whom] = np.maximum.reduceat(np.where(self.paths.at < converted, self.paths.score, NONE), starts)
+        return best
+
+    def only(self, *segments: int) -> Leads:
+        chosen = np.isin(self.segment, segments)
         rows = np.isin(self.paths.person, self.people[chosen])
         return Leads(
             self.paths.only(rows), self.since, self.until, self.people[chosen], self.converted_at[chosen],
@@ -82,7 +93,7 @@ class Outlook:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The lowest threshold whose leads sales can take (None: not even 100 is high enough), all thresholds, and each
-    segment at the one chosen."""
+    segment at the one chosen; a segment that sells for itself is at its own, and counts in neither."""
 
     capacity: float
     chosen: Outlook | None
@@ -90,15 +101,30 @@ class Plan:
     segments: Mapping[str, Outlook]
 
 
-def plan(leads: Leads, mql: Mql, capacity: float, zone: str, horizon: timedelta) -> Plan:
-    """`mql`: its distance of the two lines and its cooldown hold at every threshold. `capacity`: leads a week."""
-    curve = [outlook(leads, mql, threshold, zone, horizon) for threshold in range(0, 101, 5)]
-    chosen = _lowest(leads, mql, capacity, zone, horizon)
-    own: dict[str, Outlook] = {}
-    if chosen is not None and len(leads.segments) > 1:
-        for number, name in enumerate(leads.segments):
-            own[name] = outlook(leads.only(number), mql, chosen.threshold, zone, horizon)
-    return Plan(capacity, chosen, curve, own)
+def plan(
+    leads: Leads,
+    mql: Mql,
+    capacity: float,
+    zone: str,
+    horizon: timedelta,
+    own: Mapping[str, tuple[Mql, float]] | None = None,
+) -> Plan:
+    """`mql`: its distance of the two lines and its cooldown hold at every threshold. `capacity`: leads a week. `own`:
+    the same two of segments whose leads go to people of their own."""
+    own = own or {}
+    shared = [number for number, name in enumerate(leads.segments) if name not in own]
+    rest = leads.only(*shared) if len(shared) < len(leads.segments) else leads
+    curve = [outlook(rest, mql, threshold, zone, horizon) for threshold in range(0, 101, 5)]
+    chosen = _lowest(rest, mql, capacity, zone, horizon)
+    segments: dict[str, Outlook] = {}
+    for number, name in enumerate(leads.segments) if len(leads.segments) > 1 else ():
+        if name in own:
+            its = _lowest(leads.only(number), *own[name], zone, horizon)
+        else:
+            its = outlook(leads.only(number), mql, chosen.threshold, zone, horizon) if chosen is not None else None
+        if its is not None:
+            segments[name] = its
+    return Plan(capacity, chosen, curve, segments)
 
 
 def _lowest(leads: Leads, mql: Mql, capacity: float, zone: str, horizon: timedelta) -> Outlook | None:
@@ -128,7 +154,7 @@ def outlook(leads: Leads, mql: Mql, threshold: int, zone: str, horizon: timedelt
     precision = Rate(int(np.sum(over & (converted > at) & (converted - at <= span))), int(np.sum(over)))
     rate = precision.share if leads.chance is None else float(np.mean(leads.chance[score])) if len(score) else None
     converting = expected.expected * rate if expected is not None and rate is not None else None
-    return Outlook(threshold, expected, precision, _missed(leads, mql, threshold), converting)
+    return Outlook(threshold, expected, precision, _missed(leads, threshold), converting)
 
 
 def entries(leads: Leads, mql: Mql, threshold: int) -> tuple[Ints, Ints, Ints]:
@@ -141,11 +167,8 @@ def entries(leads: Leads, mql: Mql, threshold: int) -> tuple[Ints, Ints, Ints]:
     return paths.person[counted], paths.at[counted], paths.score[counted]
 
 
-def _missed(leads: Leads, mql: Mql, threshold: int) -> Rate:
+def _missed(leads: Leads, threshold: int) -> Rate:
     """Of those who converted in the time and had a score before: who never came to the line before they did."""
-    paths = leads.paths
     won = (leads.converted_at >= micros(leads.since)) & (leads.converted_at < micros(leads.until))
-    before: Flags = paths.at < leads.converted_at[np.searchsorted(leads.people, paths.person)]
-    scored = np.isin(leads.people, np.unique(paths.person[before & (paths.score >= 0)]))
-    reached = np.isin(leads.people, np.unique(paths.person[before & (paths.score >= threshold)]))
-    return Rate(int(np.sum(won & scored & ~reached)), int(np.sum(won & scored)))
+    best = leads.best_before[won]
+    return Rate(int(np.sum((best >= 0) & (best < threshold))), int(np.sum(best >= 0)))

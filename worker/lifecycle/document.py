@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from worker.lifecycle.policy import Place, Policy, PolicyError, merged, problems
-from worker.scoring.document import Document, RulesError
+from worker.lifecycle.policy import Policy, PolicyError, merged, problems, strangers
+from worker.scoring.document import Document, RulesError, line_at, line_of
 
 _PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "bool", "null")}
 
 
-def read(text: str, file: str, base: Policy) -> Policy:
-    """`base` with what the file says otherwise; what it does not mention stays.
+def read(text: str, file: str, base: Policy, known: Collection[str] | None = None) -> Policy:
+    """`base` with what the file says otherwise; what it does not mention stays. `known`: the attributes that there are,
+    where that is known.
 
     Raises `PolicyError` with the file, the line and the remedy for each mistake.
     """
@@ -26,10 +27,13 @@ def read(text: str, file: str, base: Policy) -> Policy:
     except RulesError as refused:
         raise PolicyError(str(refused)) from None
     if not isinstance(root, MappingNode):
-        raise PolicyError(f"{file}:{_line(root)}: a policy is a mapping of settings, as in `mql: {{enter: 70}}`")
+        raise PolicyError(f"{file}:{line_of(root)}: a policy is a mapping of settings, as in `mql: {{enter: 70}}`")
     body = merged(base.model_dump(mode="json"), _mapping(root, file))
-    if wrong := problems(body):
-        raise PolicyError("\n".join(f"{file}:{_line(_at(root, problem.place))}: {problem}" for problem in wrong))
+    wrong = problems(body)
+    if not wrong and known is not None:
+        wrong = strangers(Policy.model_validate(body), known)
+    if wrong:
+        raise PolicyError("\n".join(f"{file}:{line_at(root, problem.place)}: {problem}" for problem in wrong))
     return Policy.model_validate(body)
 
 
@@ -56,36 +60,8 @@ def _mapping(node: MappingNode, file: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in node.value:
         if not isinstance(key, ScalarNode):
-            raise PolicyError(f"{file}:{_line(key)}: a setting's name is plain text")
+            raise PolicyError(f"{file}:{line_of(key)}: a setting's name is plain text")
         if key.value in result:
-            raise PolicyError(f"{file}:{_line(key)}: {key.value} stands twice in the same place; keep one")
+            raise PolicyError(f"{file}:{line_of(key)}: {key.value} stands twice in the same place; keep one")
         result[key.value] = _value(value, file)
     return result
-
-
-def _at(node: Node, place: Place) -> Node:
-    """The node that a place leads to, or the last one on the way that the file has."""
-    here = node
-    for name in place:
-        found = _child(here, name)
-        if found is None:
-            break
-        here = found
-    return here
-
-
-def _child(node: Node, name: str | int) -> Node | None:
-    if isinstance(node, MappingNode):
-        by_name: Mapping[str, tuple[Node, Node]] = {key.value: (key, value) for key, value in node.value}
-        if str(name) in by_name:
-            key, value = by_name[str(name)]
-            # A mapping begins on the line after its name: what is wrong with all of it is said at the name.
-            return value if isinstance(value, MappingNode | SequenceNode) else key
-    if isinstance(node, SequenceNode) and isinstance(name, int) and name < len(node.value):
-        item: Node = node.value[name]
-        return item
-    return None
-
-
-def _line(node: Node) -> int:
-    return int(node.start_mark.line) + 1

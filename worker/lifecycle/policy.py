@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple
 
@@ -32,6 +33,7 @@ from worker.lifecycle.thresholds import (
 __all__ = [
     "UNSCORED", "Bucket", "Capacity", "Guard", "Hybrid", "Materiality", "Mql", "Policy", "PolicyError", "Problem",
     "Promotion", "Retraining", "Sales", "Scale", "change", "differences", "merged", "parse", "problems", "settings",
+    "strangers",
 ]  # fmt: skip
 
 Reason = Annotated[str, Field(min_length=10, max_length=500)]
@@ -148,6 +150,25 @@ def problems(body: Mapping[str, Any]) -> Sequence[Problem]:
         for name, own in _segments(whole)
         for problem in _problems(own)
     ]
+
+
+def strangers(policy: Policy, known: Collection[str]) -> Sequence[Problem]:
+    """Attributes that the policy reads and that are none: nobody would ever pass such a gate."""
+    read: list[tuple[Place, str | None]] = [
+        *((("mql", "required", number), name) for number, name in enumerate(policy.mql.required)),
+        (("sales", "reason"), policy.sales.reason),
+        (("segments", "by"), policy.segments.by),
+    ]
+    for segment, its in policy.segments.of.items():
+        required = its.get("mql", {}).get("required", ())
+        read += [(("segments", "of", segment, "mql", "required", number), name) for number, name in enumerate(required)]
+    found = []
+    for place, name in read:
+        if name is not None and name not in known:
+            close = get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(known))};"
+            found.append(Problem(place, f"no attribute is named {name!r}; {hint} declare others under `attributes`"))
+    return found
 
 
 def _problems(body: Mapping[str, Any]) -> list[Problem]:

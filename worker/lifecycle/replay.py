@@ -23,7 +23,7 @@ from worker.lifecycle.paths import NONE, Flags, Ints, Paths, instant, micros
 from worker.lifecycle.policy import Policy
 from worker.lifecycle.stage import Position, decide, next_due
 
-__all__ = ["STAGES", "Difference", "Recorded", "Run", "compare", "last_rows", "run", "walkers"]
+__all__ = ["STAGES", "Difference", "Recorded", "Run", "Share", "compare", "last_rows", "run", "split", "walkers"]
 
 MARKETING = (Stage.NEW, Stage.NURTURING, Stage.MQL)
 """Stages in which scores decide as long as sales says nothing."""
@@ -69,29 +69,43 @@ class Run:
     stage: Ints
 
 
-def run(recorded: Recorded, policy: Policy) -> Run:
-    """Decide everybody's stage anew."""
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The people of one segment, by its policy: `mine` (numbers into all people), everybody `told` as scores and time
+    alone decide, and who must be `walked` instead."""
+
+    policy: Policy
+    mine: Ints
+    told: Steps
+    walked: Flags
+
+
+def split(recorded: Recorded, policy: Policy) -> Sequence[Share]:
+    """Whom columns decide and whom not. Own acts, attributes and BANT make no difference to it."""
+    return [Share(its, mine, *_split(recorded, its, mine)) for its, mine in _segments(recorded, policy)]
+
+
+def walkers(recorded: Recorded, shares: Sequence[Share]) -> Ints:
+    """Who is walked, ascending: theirs are the own acts that a replay needs."""
+    people = recorded.paths.person[recorded.paths.first]
+    return np.sort(np.concatenate([people[its.mine][its.walked] for its in shares]))
+
+
+def run(recorded: Recorded, policy: Policy, shares: Sequence[Share] | None = None) -> Run:
+    """Decide everybody's stage anew. `shares`: as `split` gave them, where it was asked."""
     paths = recorded.paths
     starts = np.flatnonzero(paths.first)
     ends = np.append(starts[1:], len(paths))
     changes = []
-    for its, mine in _shares(recorded, policy):
-        told, walked = _split(recorded, its, mine)
-        plain = ~walked[told.place]
-        changes.append((paths.person[starts[mine]][told.place[plain]], told.at[plain], told.stage[plain]))
-        changes.append(_walks(recorded, its, starts[mine][walked], ends[mine][walked]))
+    for its in split(recorded, policy) if shares is None else shares:
+        told, plain = its.told, ~its.walked[its.told.place]
+        changes.append((paths.person[starts[its.mine]][told.place[plain]], told.at[plain], told.stage[plain]))
+        changes.append(_walks(recorded, its.policy, starts[its.mine][its.walked], ends[its.mine][its.walked]))
     person, at, stage = (np.concatenate([change[n] for change in changes]) for n in range(3))
     return _applied(recorded, (person, at, stage))
 
 
-def walkers(recorded: Recorded, policy: Policy) -> Ints:
-    """Who is walked, ascending: theirs are the own acts that a replay needs."""
-    people = recorded.paths.person[recorded.paths.first]
-    found = [people[mine][_split(recorded, its, mine)[1]] for its, mine in _shares(recorded, policy)]
-    return np.sort(np.concatenate(found))
-
-
-def _shares(recorded: Recorded, policy: Policy) -> Iterator[tuple[Policy, Ints]]:
+def _segments(recorded: Recorded, policy: Policy) -> Iterator[tuple[Policy, Ints]]:
     """The policies of segments, each with its people (numbers into all of them)."""
     people = recorded.paths.person[recorded.paths.first]
     if not policy.segments.of:
@@ -179,15 +193,20 @@ class _Walk:
         return self._moves
 
     def _learn(self, new: int | Happening) -> bool:
-        """Whether it calls for a decision. An act only puts silence off, which is found out when silence is due; and no
-        score takes a lead from sales."""
-        if not isinstance(new, Happening):
-            self._score = None if new == NONE else new
-            held = self._position is not None and self._position.stage in _SALES
-            return not held or self._policy.mql.dwell_days > 0  # how long a score has held is remembered meanwhile
-        self._told.hear(new)
-        self._evidence = None
-        return new.what is not What.ACT or (self._position is not None and self._position.stage is Stage.RECYCLED)
+        """Whether it calls for a decision. An act only puts silence off, which is found out when silence is due, and
+        brings back who was recycled if the score does. No score takes a lead from sales, and none above the leaving
+        line moves who is qualified."""
+        position, mql = self._position, self._policy.mql
+        stage = None if position is None else position.stage
+        if isinstance(new, Happening):
+            self._told.hear(new)
+            self._evidence = None
+            back = stage is Stage.RECYCLED and self._score is not None and self._score >= mql.enter
+            return new.what is not What.ACT or back
+        self._score = None if new == NONE else new
+        if stage is Stage.MQL and position is not None and position.reached_at is not None:
+            return new < mql.leave
+        return stage not in _SALES or mql.dwell_days > 0  # how long a score has held is remembered meanwhile
 
     def _began(self, row: int) -> Position:
         """Where the person stood, and with what to remember."""
@@ -209,12 +228,12 @@ class _Walk:
 def _applied(recorded: Recorded, changes: tuple[Ints, Ints, Ints]) -> Run:
     """The changes of stage put among the rows of the scores."""
     paths, (who, when, stage) = recorded.paths, changes
-    person = np.concatenate((paths.person, who))
-    at = np.concatenate((np.maximum(paths.at, recorded.since), when))
-    score = np.concatenate((paths.score, np.full(len(who), NONE - 1)))
-    mark = np.concatenate((np.full(len(paths), -1), stage))
-    order = np.lexsort((np.arange(len(at)), at, person))
-    person, at, score, mark = person[order], at[order], score[order], mark[order]
+    order = np.lexsort((when, who))
+    who, when, stage = who[order], when[order], stage[order]
+    at = np.maximum(paths.at, recorded.since)
+    place = _after(at, np.searchsorted(paths.person, who), np.searchsorted(paths.person, who, "right"), when)
+    person, at = np.insert(paths.person, place, who), np.insert(at, place, when)
+    score, mark = np.insert(paths.score, place, NONE - 1), np.insert(np.full(len(paths), -1), place, stage)
     last = np.concatenate(((person[1:] != person[:-1]) | (at[1:] != at[:-1]), [True]))[: len(at)]
     score, mark = _filled(score, score > NONE - 1), _filled(mark, mark >= 0)
     path = Paths(person[last], at[last], score[last])
@@ -222,6 +241,17 @@ def _applied(recorded: Recorded, changes: tuple[Ints, Ints, Ints]) -> Run:
     entered = _entered(path, mark, recorded)
     ends = np.concatenate((path.person[1:] != path.person[:-1], [True]))[: len(mark)]
     return Run(entered, path.person[ends & (mark == _MQL)], path, mark)
+
+
+def _after(at: Ints, low: Ints, high: Ints, when: Ints) -> Ints:
+    """Of each slice of `at`, from `low` to before `high`, the first place that is later than its `when`."""
+    low, high = low.copy(), high.copy()
+    while np.any(searching := low < high):
+        middle = (low + high) // 2
+        later = at[np.minimum(middle, len(at) - 1)] > when
+        high = np.where(searching & later, middle, high)
+        low = np.where(searching & ~later, middle + 1, low)
+    return low
 
 
 def _filled(values: Ints, told: Flags) -> Ints:

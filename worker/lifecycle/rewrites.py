@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from worker.lifecycle.guard import withheld
 from worker.lifecycle.machine import Stage
-from worker.lifecycle.paths import DAY, NONE, Flags, Ints
+from worker.lifecycle.paths import DAY, NONE, Flags, Ints, Paths
 from worker.lifecycle.policy import Policy
 from worker.lifecycle.replay import STAGES, Recorded, Run, last_rows
 
@@ -38,9 +39,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What records show at each row of a run's path: the score, the bucket (a number into the policy's, one more for
+    """What records show at each row of a run's `path`: the score, the bucket (a number into the policy's, one more for
     none) and the stage; of those whose score is kept from view neither a score nor what follows from one alone."""
 
+    path: Paths
     score: Ints
     bucket: Ints
     stage: Ints
@@ -49,18 +51,18 @@ class Shown:
 def shown(run: Run, policy: Policy) -> Shown:
     score, bucket, stage = run.path.score, buckets(run, policy), run.stage
     if policy.guard.share:
-        people = np.unique(run.path.person)
+        people = run.path.person[run.path.first]
         drawn = people[[withheld(person, policy.guard) for person in people.tolist()]]
         hidden = np.isin(run.path.person, drawn)
         score = np.where(hidden, NONE, score)
         bucket = np.where(hidden, len(policy.buckets), bucket)
         stage = np.where(hidden & (stage == _MQL), _NURTURING, stage)
-    return Shown(score, bucket, stage)
+    return Shown(run.path, score, bucket, stage)
 
 
-def due(recorded: Recorded, run: Run, policy: Policy) -> tuple[Ints, Ints]:
+def due(recorded: Recorded, its: Shown, policy: Policy) -> tuple[Ints, Ints]:
     """Whose score is written, and when: one entry each time. Of the rows before the time nothing is written."""
-    its, path = shown(run, policy), run.path
+    path = its.path
     starts = np.flatnonzero(path.first)
     lengths = np.diff(np.append(starts, len(path)))
     order = np.argsort(-lengths, kind="stable")
@@ -125,17 +127,21 @@ def _load(person: Ints, at: Ints, account: Account) -> Load:
     return Load(int(records.sum()), int(np.ceil(hours / account.batch).sum()))
 
 
-def at_once(current: Run, one: Policy, draft: Run, other: Policy, accounts: Mapping[str, Account]) -> Mapping[str, int]:
+def at_once(
+    current: Shown, one: Policy, draft: Shown, other: Policy, accounts: Mapping[str, Account]
+) -> Mapping[str, int]:
     """On publishing: records that would show something materially different at the end of the days, for the same people
     under both."""
-    ends = [last_rows(run.path) for run in (current, draft)]
-    seen = [shown(current, one), shown(draft, other)]
-    names = [
-        np.array([*(bucket.name for bucket in policy.buckets), ""])[its.bucket[end]]
-        for its, policy, end in zip(seen, (one, other), ends, strict=True)
-    ]
-    last = [Shown(its.score[end], number, its.stage[end]) for its, end, number in zip(
-        seen, ends, np.split(np.unique(np.concatenate(names), return_inverse=True)[1], 2), strict=True)]  # fmt: skip
-    rows = np.arange(len(ends[0]))
-    moved = current.path.person[ends[0]][_material(last[1], rows, last[0], rows, other.materiality.points)]
+    names = np.unique([bucket.name for policy in (one, other) for bucket in policy.buckets])
+    was, now = (_at_the_end(its, policy, names) for its, policy in ((current, one), (draft, other)))
+    rows = np.arange(len(now.path))
+    moved = now.path.person[_material(now, rows, was, rows, other.materiality.points)]
     return {name: int(account.records[np.isin(account.people, moved)].sum()) for name, account in accounts.items()}
+
+
+def _at_the_end(its: Shown, policy: Policy, names: NDArray[np.str_]) -> Shown:
+    """Each person's last row; the buckets as numbers into these names, which two policies can share."""
+    end = last_rows(its.path)
+    number = np.append(np.searchsorted(names, [bucket.name for bucket in policy.buckets]), len(names))
+    path = Paths(its.path.person[end], its.path.at[end], its.path.score[end])
+    return Shown(path, its.score[end], number[its.bucket[end]], its.stage[end])

@@ -210,7 +210,8 @@ class Retraining(Part):
 
 class Segments(Part):
     """What is otherwise for some people: `by` names an attribute, `of` has for a value of it the settings that differ,
-    as in `of: {Germany: {mql: {enter: 75}}}`. Only the parts in `OWN` may."""
+    as in `of: {Germany: {mql: {enter: 75}}}`. Only `mql`, `recycling`, `buckets`, `bucket_hysteresis`, `materiality`
+    and `capacity` may."""
 
     by: Attribute | None = None
     of: Mapping[Word, Mapping[str, Any]] = Field(default_factory=dict)

@@ -58,6 +58,7 @@ PEOPLE = _gauge("people", "People that are known.")
 PEOPLE_WAITING = _gauge("people_waiting", "People that wait to be scored.")
 PEOPLE_OLDEST = _gauge("people_oldest_wait_seconds", "How long the first of them has waited.")
 BUCKET_PEOPLE = _gauge("bucket_people", "People by bucket.", "goal", "bucket")
+PARKED = _gauge("people_parked", "People without a score, as their reasons did not add up.", "goal")
 ROLLOUT = _gauge("rollout_people", "People whose score is by an older policy, rules or model.", "goal")
 
 WRITES = _gauge("writes", "Rows of the ledger by how they stand, dismissed ones left out.", "source", "state")

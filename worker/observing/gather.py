@@ -81,6 +81,7 @@ def _work(connection: Connection, process: Process, report: Mapping[str, Any], n
     goals = {report["goal"]: report["buckets"], **report["further_goals"]}
     for goal, buckets in goals.items():
         yield from (Sample(m.BUCKET_PEOPLE, (goal, bucket), people) for bucket, people in buckets.items())
+    yield from (Sample(m.PARKED, (goal,), people) for goal, people in report["parked"].items())
     left = {far["goal"]: far["left"] for far in report["rollouts"]}
     yield from (Sample(m.ROLLOUT, (goal,), left.get(goal, 0)) for goal in goals)
 

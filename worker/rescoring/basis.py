@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 EVERYBODY = ""
 """The segment of the model that scores whoever has none of their own."""
 
+LONGEST_VERSION = 40
+"""Characters: what the CRM's field holds."""
+
 NO_MODEL = "no_model"
 """The status of people whom nothing scores: a goal that is not the primary one has no rules unless some are published
 for it."""
@@ -90,11 +93,13 @@ class Basis:
         return self.goal.population.customers is not Customers.EXCLUDE
 
     def version(self, model: int | None) -> str:
-        """What a score was made by, for the CRM."""
+        """What a score was made by, for the CRM; and within how many days the probability beside it means."""
         used = [f"model {model}"] if model is not None else []
         if self.scale.rules and (model is None or self.weight(model) < 1):
             used.append(f"rules {self.scale.rules}")
-        return ", ".join([*used, f"policy {self.scale.policy}"])
+        told = ", ".join([*used, f"policy {self.scale.policy}"])
+        within = f"{told}, {self.goal.horizon_days} days"
+        return within if model is not None and len(within) <= LONGEST_VERSION else told
 
     @property
     def cuts(self) -> Cuts:
@@ -225,17 +230,17 @@ def _only(people: pl.DataFrame, whom: Collection[int]) -> pl.DataFrame:
     return people.filter(pl.col("person_id").is_in(pl.Series(list(whom), dtype=pl.Int64).implode()))
 
 
-def _by_rules(facts: Facts, basis: Basis) -> dict[int, Verdict]:
+def _by_rules(facts: Facts, basis: Basis, rates: Rates | None = None) -> dict[int, Verdict]:
     if not basis.scale.rules:
         return dict.fromkeys(facts.people.get_column("person_id"), Verdict(None, NO_MODEL))
     scores = score_rules(facts, basis.rules)
-    return verdicts(scores, Speech(basis.rules, scores, basis.wording), basis.cuts)
+    return verdicts(scores, Speech(basis.rules, scores, basis.wording, rates), basis.cuts)
 
 
 def _by_model(facts: Facts, matrix: pl.DataFrame, trained: Trained, basis: Basis) -> dict[int, Verdict]:
     scores = _modelled(facts, matrix, trained, basis)
     if scores is None:
-        return _by_rules(facts, basis)
+        return _by_rules(facts, basis, trained.rates)
     speech = Speech(basis.rules, scores, basis.wording, trained.rates, trained.conversions or 0)
     return verdicts(scores, speech, basis.cuts, trained.number)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from connectors.alerts import AlertSettings
 from connectors.records import Follower, ScoreField
@@ -18,6 +18,17 @@ NEW = timedelta(days=1)
 """A lead that is so young is news when it is scored for the first time; an older one is an old acquaintance."""
 
 
+class Disagreement(NamedTuple):
+    """An option of a source that cannot be meant so."""
+
+    source: str
+    option: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.option}: {self.what}"
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """By source: the native fields that follow the stage, and the tasks that are wanted."""
@@ -25,14 +36,14 @@ class Reach:
     followers: Mapping[str, Sequence[Follower]] = field(default_factory=dict)
     alerts: Mapping[str, AlertSettings] = field(default_factory=dict)
 
-    def disagreements(self, policy: Policy) -> Iterator[str]:
+    def disagreements(self, policy: Policy) -> Iterator[Disagreement]:
         """Options of sources that a policy gives another meaning, or none: which one, what is wrong, what to do."""
         for source, followers in self.followers.items():
             for conflict in conflicts(followers, policy):
-                yield f"{source}: {conflict.option}: {conflict.what}"
+                yield Disagreement(source, conflict.option, conflict.what)
         for source, alert in self.alerts.items():
             if (wrong := entering(alert.entering, policy)) is not None:
-                yield f"{source}: alert.entering: {wrong}"
+                yield Disagreement(source, "alert.entering", wrong)
 
 
 NOWHERE = Reach()

@@ -73,6 +73,33 @@ class _Loader(yaml.SafeLoader):
             self.depth -= 1
 
 
+def line_at(root: Node, place: Sequence[str | int]) -> int:
+    """The line of what names and numbers lead to, or of the last thing on the way that there is: of a mapping or a list
+    that of the first thing in it."""
+    here = root
+    for name in place:
+        found = _child(here, name)
+        if found is None:
+            break
+        here = found
+    return line_of(here)
+
+
+def _child(node: Node, name: str | int) -> Node | None:
+    found: Node | None = None
+    if isinstance(node, MappingNode):
+        key, value = next((pair for pair in node.value if pair[0].value == str(name)), (None, None))
+        found = value if isinstance(value, MappingNode | SequenceNode) else key
+    elif isinstance(node, SequenceNode) and isinstance(name, int) and name < len(node.value):
+        found = node.value[name]
+    return found
+
+
+def line_of(node: Node) -> int:
+    """From 1."""
+    return int(node.start_mark.line) + 1
+
+
 class Document:
     """The nodes of one file and the mistakes found in it so far.
 

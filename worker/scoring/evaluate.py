@@ -19,6 +19,10 @@ from worker.scoring.sheet import Floats, Line, Sheet, exact
 from worker.scoring.tally import by_kind, found, tally
 
 _STEPS = 2.0**30
+_NO_TALLY: tuple[tuple[str, float | None, type[pl.DataType]], ...] = (
+    ("found", None, pl.UInt32), ("last", None, pl.Int64), ("weight", 0.0, pl.Float64),
+)  # fmt: skip
+"""What a rule's columns hold where nobody did what it counts: as where one person did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +38,29 @@ class Opinion:
 
 
 class _Book:
-    """People with one column of points a line, and their sum so far as `raw`."""
+    """People with one column of points a line, and their sum so far as `raw`.
+
+    Lines are told one by one and added together, as columns are cheap and calls are not: of one person's score most of
+    the time goes into calls.
+    """
 
     def __init__(self, people: pl.DataFrame) -> None:
-        self.people = people.with_columns(raw=pl.lit(0.0))
+        self.people = people
         self.lines: list[Line] = []
+        self._told: list[pl.Expr] = []
 
-    def add(self, line: Line, points: pl.Expr) -> str:
-        """Add a line and return its column. `points` may use every column there is; adding 0.0 makes -0.0 plain 0."""
+    def tell(self, line: Line, points: pl.Expr) -> str:
+        """A line and its column, which `add` makes. Adding 0.0 makes -0.0 plain 0."""
         column = f"points:{len(self.lines)}"
         self.lines.append(line)
-        self.people = self.people.with_columns((points + 0.0).alias(column))
-        self.people = self.people.with_columns(raw=pl.col("raw") + pl.col(column))
+        self._told.append((points + 0.0).alias(column))
         return column
+
+    def add(self, raw: pl.Expr) -> None:
+        """The columns of what was told since, and their sum on top of `raw`. Points may use all columns from before."""
+        columns = [told.meta.output_name() for told in self._told]
+        self.people = self.people.with_columns(self._told).with_columns(raw=pl.sum_horizontal(raw, *columns))
+        self._told = []
 
     def columns(self, group: str) -> list[str]:
         return [f"points:{place}" for place, line in enumerate(self.lines) if line.group == group]
@@ -91,13 +105,19 @@ def evaluate(frame: FeatureFrame, ruleset: Ruleset, opinion: Opinion | None = No
 
 def _by_rules(people: pl.DataFrame, ruleset: Ruleset, asked: Mapping[Selector, str]) -> _Book:
     book = _Book(people)
-    book.add(Line(BASE, BASE), pl.lit(ruleset.base))
+    book.tell(Line(BASE, BASE), pl.lit(ruleset.base))
     for rule in ruleset.rules:
-        _add_rule(book, rule, asked)
+        given = _given(rule, asked)
+        book.tell(Line(rule.id, rule.group, None if rule.each is None else rule.id), given)
+        if rule.max_points is not None:
+            limited = given.clip(-rule.max_points, rule.max_points)
+            book.tell(Line(f"rule_cap:{rule.id}", rule.group), limited - given)
+    book.add(pl.lit(0.0))
     for group in ruleset.groups.values():
         if columns := book.columns(group.name):
             held = pl.sum_horizontal(columns)
-            book.add(Line(f"group_cap:{group.name}", group.name), held.clip(group.least, group.most) - held)
+            book.tell(Line(f"group_cap:{group.name}", group.name), held.clip(group.least, group.most) - held)
+    book.add(pl.col("raw"))
     return book
 
 
@@ -121,19 +141,26 @@ def _mixed(lines: tuple[Line, ...], given: Floats, opinion: Opinion) -> tuple[tu
 
 def _held(people: pl.DataFrame, ruleset: Ruleset, asked: Mapping[Selector, str]) -> _Book:
     """The ends of the scale and the guardrails, over what stands in `raw`."""
-    book = _Book(people)
-    book.people = people
-    raw = pl.col("raw")
-    book.add(Line(CLIP, CLIP), raw.clip(0, 100) - raw)
-    for guard in sorted(ruleset.guardrails, key=lambda guard: -(guard.floor or 0)):
-        if guard.floor is not None:
-            lift = pl.when(_expression(guard.when, asked)).then((guard.floor - raw).clip(lower_bound=0))
-            book.add(Line(guard.id, GUARDRAIL), lift.otherwise(0.0))
-    # After the floors, so that where both hold the cap wins; the tightest comes first and leaves the others nothing.
-    for guard in sorted(ruleset.guardrails, key=lambda guard: guard.cap or 0):
-        if guard.cap is not None:
-            drop = pl.when(_expression(guard.when, asked)).then((guard.cap - raw).clip(upper_bound=0))
-            book.add(Line(guard.id, GUARDRAIL), drop.otherwise(0.0))
+    book, raw = _Book(people), pl.col("raw")
+    book.tell(Line(CLIP, CLIP), raw.clip(0, 100) - raw)
+    book.add(raw)
+    guards = [(guard, _expression(guard.when, asked).fill_null(False)) for guard in ruleset.guardrails]
+    floors = [(guard.floor, guard, its) for guard, its in guards if guard.floor is not None]
+    caps = [(guard.cap, guard, its) for guard, its in guards if guard.cap is not None]
+    # Of several floors the highest that holds lifts, and leaves the others nothing; of several caps the tightest. Caps
+    # come after the floors, so that where both hold the cap wins.
+    higher = pl.lit(False)
+    for floor, guard, its in sorted(floors, key=lambda each: -each[0]):
+        lift = pl.when(its & ~higher).then((floor - raw).clip(lower_bound=0))
+        book.tell(Line(guard.id, GUARDRAIL), lift.otherwise(0.0))
+        higher = higher | its
+    book.add(raw)
+    tighter = pl.lit(False)
+    for cap, guard, its in sorted(caps, key=lambda each: each[0]):
+        drop = pl.when(its & ~tighter).then((cap - raw).clip(upper_bound=0))
+        book.tell(Line(guard.id, GUARDRAIL), drop.otherwise(0.0))
+        tighter = tighter | its
+    book.add(raw)
     return book
 
 
@@ -141,30 +168,35 @@ def _with_tallies(frame: FeatureFrame, ruleset: Ruleset, asked: Mapping[Selector
     """The people and their attributes with what they did: for each selector asked for `did:`, for each rule that counts
     `found:`, `last:` and `weight:`; 0 where there is none."""
     people, acts = frame.people, by_kind(frame.activities)
+    nobodys: list[pl.Expr] = []
     for selector, name in asked.items():
         rows = found(acts, selector)
+        if rows.is_empty():
+            nobodys.append(pl.lit(0, pl.UInt32).alias(name))
+            continue
         counts = rows.group_by("person_id").agg(pl.col("n").sum().alias(name))
         people = people.join(counts, on="person_id", how="left", maintain_order="left")
         people = people.with_columns(pl.col(name).fill_null(0))
     for rule in ruleset.rules:
-        if rule.each is not None:
-            counts = tally(found(acts, rule.each.selector), rule.each)
-            counts = counts.rename({name: f"{name}:{rule.id}" for name in ("found", "last", "weight")})
-            people = people.join(counts, on="person_id", how="left", maintain_order="left")
-            people = people.with_columns(pl.col(f"weight:{rule.id}").fill_null(0.0))
-    return people
+        if rule.each is None:
+            continue
+        names = {name: f"{name}:{rule.id}" for name in ("found", "last", "weight")}
+        rows = found(acts, rule.each.selector)
+        if rows.is_empty():
+            nobodys += [pl.lit(value, kind).alias(names[name]) for name, value, kind in _NO_TALLY]
+            continue
+        people = people.join(tally(rows, rule.each).rename(names), on="person_id", how="left", maintain_order="left")
+        people = people.with_columns(pl.col(names["weight"]).fill_null(0.0))
+    return people.with_columns(nobodys)
 
 
-def _add_rule(book: _Book, rule: Rule, asked: Mapping[Selector, str]) -> None:
+def _given(rule: Rule, asked: Mapping[Selector, str]) -> pl.Expr:
     points = pl.lit(rule.points) if rule.each is None else rule.points * pl.col(f"weight:{rule.id}")
     if rule.each is not None and rule.each.half_life is not None:
         points = (points * _STEPS).round() / _STEPS
     if rule.when is not None:
         points = pl.when(_expression(rule.when, asked)).then(points).otherwise(0.0)
-    given = pl.col(book.add(Line(rule.id, rule.group, None if rule.each is None else rule.id), points))
-    if rule.max_points is not None:
-        limited = given.clip(-rule.max_points, rule.max_points)
-        book.add(Line(f"rule_cap:{rule.id}", rule.group), limited - given)
+    return points
 
 
 def _expression(condition: Condition, asked: Mapping[Selector, str]) -> pl.Expr:

@@ -15,13 +15,16 @@ from worker.scoring.model_parts import Axis, Floats
 @dataclass(frozen=True)
 class Rates:
     """`of`: feature -> its bins, and by bin the rate of conversion over the base rate; NaN where too few people were in
-    the bin to say."""
+    the bin to say. `rules`: the same of whom a point rule gave or took points, by what it `asks`; none where too few
+    people were."""
 
     of: Mapping[str, tuple[Axis, Floats]] = field(default_factory=dict)
+    rules: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, told: Mapping[str, Any] | None) -> Rates:
-        """From a model's manifest, as `plain` wrote it; nothing is known of a model whose manifest has none."""
+    def read(cls, told: Mapping[str, Any] | None, rules: Mapping[str, float] | None = None) -> Rates:
+        """From a model's manifest, features as `plain` wrote them; nothing is known of a model whose manifest has
+        none."""
         return cls(
             {
                 name: (
@@ -29,11 +32,12 @@ class Rates:
                     np.array([np.nan if times is None else times for times in its["times"]], np.float64),
                 )
                 for name, its in (told or {}).items()
-            }
+            },
+            rules or {},
         )
 
     def plain(self) -> dict[str, Any]:
-        """For a manifest."""
+        """The features, for a manifest."""
         return {
             name: ({"levels": list(axis.levels)} if axis.is_category else {"edges": axis.edges.tolist()})
             | {"times": [None if np.isnan(each) else round(float(each), 3) for each in times]}

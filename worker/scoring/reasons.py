@@ -204,7 +204,8 @@ def _voices(ruleset: Ruleset, scores: Scores, wording: Wording, rates: Rates, co
             voice = Fixed(line.code, line.group, _of_group(groups[line.code].label, groups[line.code], wording))
         elif line.code in rules:
             rule = rules[line.code]
-            voice = OfRule(rule.id, line.group, wording.of_rule(rule.id, rule.say), sheet.people, wording, rule)
+            say, times = wording.of_rule(rule.id, rule.say), rates.rules.get(rule.asks)
+            voice = OfRule(rule.id, line.group, say, sheet.people, wording, rule, times)
             cap = places.get(f"rule_cap:{rule.id}")
             if cap is not None:
                 voice.capped(cap, sheet.points[:, cap] != 0)

@@ -69,6 +69,11 @@ class Rule:
     each: Count | None = None
     max_points: float | None = None
 
+    @property
+    def asks(self) -> str:
+        """The same for rules that hold for the same people, whatever they are called, give or say."""
+        return hashlib.sha256(repr((self.when, self.each)).encode()).hexdigest()[:16]
+
 
 @dataclass(frozen=True, slots=True)
 class Guardrail:

@@ -8,22 +8,12 @@ from datetime import timedelta
 
 import polars as pl
 
-from worker.features.activities import KIND
 from worker.scoring.conditions import Selector, holds
 from worker.scoring.rules import Count
 
 _UNIT = 2.0**40
 """Weights are summed as whole numbers of 2**-40, so that the order of rows cannot change a sum."""
-_NOTHING = pl.DataFrame(
-    schema={
-        "person_id": pl.Int64,
-        "kind": KIND,
-        "detail": pl.String,
-        "second": pl.Int64,
-        "age": pl.Float64,
-        "n": pl.UInt32,
-    }
-)
+_NOTHING = pl.DataFrame(schema={"person_id": pl.Int64, "second": pl.Int64, "age": pl.Float64, "n": pl.UInt32})
 
 
 ByKind = Mapping[str, pl.DataFrame]
@@ -38,7 +28,9 @@ def by_kind(activities: pl.DataFrame) -> ByKind:
 def found(acts: ByKind, selector: Selector) -> pl.DataFrame:
     """The rows that `selector` selects: person_id, second, age, n."""
     parts = [acts[kind] for kind in selector.kinds if kind in acts]
-    rows = pl.concat(parts) if parts else _NOTHING
+    if not parts:
+        return _NOTHING
+    rows = pl.concat(parts)
     tests = [holds(test) for test in selector.detail]
     if selector.within is not None:
         tests.append(pl.col("age") < selector.within.total_seconds())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -67,19 +68,28 @@ class OfRule:
     lines: list[int]
 
     def __init__(
-        self, code: str, group: str, say: str, people: pl.DataFrame, wording: Wording, rule: Rule | None = None
-    ) -> None:
+        self, code: str, group: str, say: str, people: pl.DataFrame, wording: Wording, rule: Rule | None = None,
+        times: float | None = None,
+    ) -> None:  # fmt: skip
         self.code, self.group, self.lines = code, group, []
         self._say, self._wording, self._names = say, wording, blanks(say)
         self._counted = rule is not None and rule.each is not None
         self._most = rule.each.at_most if rule is not None and rule.each is not None else 0
         self._limit = rule.max_points if rule is not None else None
         self._held: NDArray[np.bool_] | None = None
+        self._often = ""
+        if rule is not None and times and _worth(times, down=rule.points < 0):
+            self._often = f" {often(times, wording)}"
         columns = {name: pl.col(name) for name in self._names if name not in ("count", "last")}
         if self._counted:
             columns["count"] = pl.col(f"found:{code}").cast(pl.Int32)
             columns["last"] = pl.from_epoch(pl.col(f"last:{code}"), "s").dt.date()
-        self._told = people.select(**columns)
+        self._people, self._columns = people, columns
+
+    @cached_property
+    def _told(self) -> pl.DataFrame:
+        """What fills the blanks, made when the first of these people is told: of one person's rules few are."""
+        return self._people.select(**self._columns) if self._columns else pl.DataFrame()
 
     def capped(self, line: int, held: NDArray[np.bool_]) -> None:
         """Speak for the rule's cap as well, which held these people down."""
@@ -105,7 +115,7 @@ class OfRule:
             text += f" {self._acts(filled['count'], filled['last'])}"
         if held and self._limit is not None:
             text += f", {self._wording.text('rule_cap', most=f'{self._limit:g}')}"
-        return text
+        return text + self._often
 
     def _acts(self, count: Value, last: Value) -> str:
         assert isinstance(count, int)
@@ -147,7 +157,7 @@ class OfTopic:
 
     def text(self, key: Key) -> str:
         assert isinstance(key, tuple)
-        place, value, often, machines = key
+        place, value, times, machines = key
         saying, feature = self._sayings[place], self._features[place]
         say = saying.missing if value is None else None
         if isinstance(value, float | bool):
@@ -161,10 +171,7 @@ class OfTopic:
         text = say.format_map({"value": word, "date": word, "label": label})
         if machines:
             text += f", {self._wording.text('machines', count=self._wording.number(machines))}"
-        if often:
-            name, times = ("often", often) if often > 1 else ("seldom", 1 / often)
-            text += f" {self._wording.text(name, times=self._wording.number(float(f'{times:.2g}')))}"
-        return text
+        return f"{text} {often(times, self._wording)}" if times else text
 
     def _said(self, feature: Feature, saying: Saying, rows: Rows) -> list[Value]:
         """The feature's value as a person would say it: no logarithms, no digits that nobody reads, dates for ages."""
@@ -196,6 +203,17 @@ class OfTopic:
         worth = np.where(down, times <= 1 / WORTH_SAYING, times >= WORTH_SAYING)
         rounded: NDArray[np.float64] = np.where(worth, np.nan_to_num(times), 0.0).round(2)
         return rounded
+
+
+def _worth(times: float, *, down: bool) -> bool:
+    """Whether a rate is worth saying beside a line that goes up or down."""
+    return times <= 1 / WORTH_SAYING if down else times >= WORTH_SAYING
+
+
+def often(times: float, wording: Wording) -> str:
+    """How many times as often people alike convert, to two digits."""
+    name, times = ("often", times) if times > 1 else ("seldom", 1 / times)
+    return wording.text(name, times=wording.number(float(f"{times:.2g}")))
 
 
 def _saying(feature: Feature, wording: Wording) -> Saying:

@@ -23,13 +23,14 @@ from connectors.errors import CrmError
 from connectors.examination import Examination, Examining
 from connectors.port import BUCKETS, Crm
 from connectors.secret import SecretRef
-from worker.bootstrap import NotReady, Process
+from worker.bootstrap import Process
 from worker.embedded import EmbeddedError
 from worker.lifecycle.policy import UNSCORED, PolicyError
 from worker.settings import ConfigurationError, config_file
 from worker.setup.facts import Database, Facts, Host, Redis, Source, Work
 from worker.store import brakes, migrate, models, server
 from worker.store.database import DatabaseError
+from worker.store.migrate import NotReady
 
 MOUNTED_SECRETS = Path("/run/secrets")
 """Docker and Kubernetes put them there, readable by all of a container, which is one user."""
@@ -113,9 +114,9 @@ def _scoring(process: Process, connection: Connection, known: Database) -> tuple
     buckets: Collection[str] = BUCKETS
     ready = True
     try:
-        process.scales(connection)
+        process.goals.scales(connection)
         for goal in process.settings.goal_names:
-            names = [bucket.name for bucket in process.policy(connection, goal).buckets]
+            names = [bucket.name for bucket in process.goals.policy(connection, goal).buckets]
             if goal == process.settings.goal:
                 buckets = (*names, UNSCORED)
             vacant = server.empty_buckets(connection, goal, names, process.now() - VACANT_FOR)
@@ -127,7 +128,7 @@ def _scoring(process: Process, connection: Connection, known: Database) -> tuple
         strange=tuple(server.strange_sources(connection, process.sources)),
         paused=tuple((its.source, its.at, its.author, its.reason) for its in brakes.pauses(connection)),
         models=sum(len(models.listing(connection, goal)) for goal in process.settings.goal_names),
-        sealed=process.model_key is not None,
+        sealed=process.settings.model_key is not None,
     )
     return replace(known, policy=ready), work, buckets
 

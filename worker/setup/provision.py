@@ -17,11 +17,12 @@ from connectors.port import BUCKETS, Crm
 from connectors.provisioning import Deed, Provisioning, Step
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.salesforce.source import files
-from worker.bootstrap import NotReady, Process
+from worker.bootstrap import Process
 from worker.embedded import EmbeddedError
 from worker.lifecycle.policy import UNSCORED, PolicyError
 from worker.settings import ConfigurationError
 from worker.store.database import DatabaseError
+from worker.store.migrate import NotReady
 
 
 def provision(process: Process, source: str, *, dry_run: bool, auth: Path | None = None) -> Iterator[Step]:
@@ -71,7 +72,7 @@ def buckets(process: Process) -> Sequence[str]:
     """The buckets of the policy in force, the shipped ones as long as there is none."""
     try:
         with process.engine.connect() as connection:
-            return [*(bucket.name for bucket in process.policy(connection).buckets), UNSCORED]
+            return [*(bucket.name for bucket in process.goals.policy(connection).buckets), UNSCORED]
     except (NotReady, PolicyError, DatabaseError, EmbeddedError, ConfigurationError, DBAPIError):
         return BUCKETS
 

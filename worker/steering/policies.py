@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -21,9 +21,17 @@ from worker.store.drafts import Draft
 from worker.store.revisions import EditConflict, Revision
 
 __all__ = [
-    "Changes", "Draft", "EditConflict", "Published", "Revision", "assign", "current", "difference", "discard", "draft",
-    "drafts", "edit", "history", "publish", "publish_draft", "rebase", "revert", "revision", "save",
+    "Agree", "Changes", "Draft", "EditConflict", "Published", "Revision", "assign", "current", "difference", "discard",
+    "draft", "drafts", "edit", "history", "publish", "publish_draft", "rebase", "revert", "revision", "save",
 ]  # fmt: skip
+
+
+class Agree(Protocol):
+    """Asked before a policy is put in force. Raises `PolicyError` where the configuration contradicts it, or a CRM has
+    no place for what it has and `before` had not."""
+
+    def __call__(self, goal: str, policy: Policy, before: Policy) -> None: ...
+
 
 Changes = Mapping[str, tuple[Any, Any]]
 """Setting -> what it was and what it is then; None where there is no such setting."""
@@ -61,11 +69,11 @@ def history(connection: Connection, goal: str) -> Sequence[Revision]:
 
 def drafts(connection: Connection, goal: str) -> Sequence[Draft]:
     """What is being prepared, the one edited last first."""
-    return store.listed(connection, goal)
+    return store.listed(connection, "policy", goal)
 
 
 def draft(connection: Connection, goal: str, name: str) -> Draft:
-    found = store.get(connection, goal, name)
+    found = store.get(connection, "policy", goal, name)
     if found is None:
         raise PolicyError(f"there is no draft {name!r}; begin one with `leadgauge policy draft mql.enter=75`")
     return found
@@ -81,16 +89,16 @@ def save(
 ) -> Draft:
     """Store a draft's whole body, edited from `version` of it (0: it begins, from what is in force). Raises
     `PolicyError` for a body that could not be published, `EditConflict` where the draft is at another version."""
-    held = store.get(connection, goal, name)
+    held = store.get(connection, "policy", goal, name)
     return store.save(
-        connection, goal, name, policies.parse(body).model_dump(mode="json"),
+        connection, "policy", goal, name, policies.parse(body).model_dump(mode="json"),
         based_on=held.based_on if held else current(connection, goal).revision, version=version, author=author, now=now,
     )  # fmt: skip
 
 
 def edit(connection: Connection, goal: str, name: str, assignments: Sequence[str], author: str, now: datetime) -> Draft:
     """Change settings of a draft (as in `mql.enter=75`), or begin one from what is in force."""
-    held = store.get(connection, goal, name)
+    held = store.get(connection, "policy", goal, name)
     body = held.body if held else current(connection, goal).body
     policy = policies.change(policies.parse(body), *assignments)
     version = held.version if held else 0
@@ -103,25 +111,29 @@ def rebase(connection: Connection, goal: str, name: str, author: str, now: datet
     base = policies.parse(revision(connection, goal, held.based_on).body).model_dump(mode="json")
     policy = policies.parse(_rebased(base, held.body, newest.body))
     return store.save(
-        connection, goal, name, policy.model_dump(mode="json"),
+        connection, "policy", goal, name, policy.model_dump(mode="json"),
         based_on=newest.revision, version=held.version, author=author, now=now,
     )  # fmt: skip
 
 
 def discard(connection: Connection, goal: str, name: str) -> None:
     """Throw a draft away."""
-    if not store.discard(connection, goal, name):
+    if not store.discard(connection, "policy", goal, name):
         draft(connection, goal, name)
 
 
 def publish(
-    connection: Connection, goal: str, policy: Policy, after: int, author: str, comment: str, now: datetime
-) -> Published:
-    """Put a policy in force that was made from revision `after`. Everybody is due then. Raises `EditConflict`."""
+    connection: Connection, goal: str, policy: Policy, after: int, author: str, comment: str, now: datetime,
+    agree: Agree,
+) -> Published:  # fmt: skip
+    """Put a policy in force that was made from revision `after`. Everybody is due then. Raises `EditConflict`, and what
+    `agree` raises."""
     held = revision(connection, goal, after)
-    changes = policies.differences(policies.parse(held.body), policy)
+    before = policies.parse(held.body)
+    changes = policies.differences(before, policy)
     if not changes and current(connection, goal).revision == after:
         return Published(held, changes)
+    agree(goal, policy, before)  # it may ask CRMs: before anything is locked
     new = revisions.publish(
         connection, "policy", goal, policy.model_dump(mode="json"), after=after, author=author, comment=comment, now=now
     )
@@ -129,17 +141,19 @@ def publish(
 
 
 def assign(
-    connection: Connection, goal: str, assignments: Sequence[str], author: str, comment: str, now: datetime
-) -> Published:
+    connection: Connection, goal: str, assignments: Sequence[str], author: str, comment: str, now: datetime,
+    agree: Agree,
+) -> Published:  # fmt: skip
     """Put the policy in force with some settings changed."""
     held = current(connection, goal)
     policy = policies.change(policies.parse(held.body), *assignments)
-    return publish(connection, goal, policy, held.revision, author, comment or ", ".join(assignments), now)
+    return publish(connection, goal, policy, held.revision, author, comment or ", ".join(assignments), now, agree)
 
 
 def publish_draft(
-    connection: Connection, goal: str, name: str, author: str, comment: str, now: datetime, version: int | None = None
-) -> Published:
+    connection: Connection, goal: str, name: str, author: str, comment: str, now: datetime, agree: Agree,
+    version: int | None = None,
+) -> Published:  # fmt: skip
     """Put a draft in force and end it. Raises `EditConflict` where it was begun before somebody else published: it
     would undo that unseen; and where it is not at `version`, if one is given: whoever publishes has seen another."""
     found, held = draft(connection, goal, name), current(connection, goal)
@@ -153,16 +167,18 @@ def publish_draft(
             f"draft's changes on it with `leadgauge policy draft --rebase --name {name}`, look at `leadgauge policy "
             "diff`, and publish again"
         )
-    done = publish(connection, goal, policies.parse(found.body), held.revision, author, comment or f"draft {name}", now)
+    policy = policies.parse(found.body)
+    done = publish(connection, goal, policy, held.revision, author, comment or f"draft {name}", now, agree)
     if done.changes:
-        store.discard(connection, goal, name)
+        store.discard(connection, "policy", goal, name)
     return done
 
 
-def revert(connection: Connection, goal: str, number: int, author: str, now: datetime) -> Published:
+def revert(connection: Connection, goal: str, number: int, author: str, now: datetime, agree: Agree) -> Published:
     """Put an old revision's settings in force again, as a new revision."""
     held, old = current(connection, goal), revision(connection, goal, number)
-    return publish(connection, goal, policies.parse(old.body), held.revision, author, f"revert to {number}", now)
+    policy = policies.parse(old.body)
+    return publish(connection, goal, policy, held.revision, author, f"revert to {number}", now, agree)
 
 
 def _rebased(base: Mapping[str, Any], draft: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,8 @@ the policy's scale and hand-over) is replayed over scores told again from the fa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -24,11 +25,12 @@ from worker.lifecycle.machine import Stage
 from worker.lifecycle.materiality import BATCHES
 from worker.lifecycle.paths import NONE, Ints, Paths, micros
 from worker.lifecycle.policy import Policy
-from worker.lifecycle.replay import Difference, Recorded
+from worker.lifecycle.replay import Difference, Recorded, Share
 from worker.lifecycle.rewrites import Account, Load
 from worker.rescoring.basis import Basis
 from worker.rescoring.past import first_instant, known_of_four, retell
 from worker.store import happenings, journeys, live
+from worker.store.arrow import another
 from worker.training.goal import Customers, Goal
 
 BY = ("owner", "lead_source")
@@ -89,9 +91,13 @@ def replay(
     """Both sides over so many days. `name`: of the goal; `kinds`: by source its kind, for its calls."""
     since, sides = until - timedelta(days=days), (current, draft)
     policies = [side.policy for side in sides]
-    rows = journeys.scores(arrow, name, since, until)
-    values = journeys.values(arrow, {*by, *(its.segments.by for its in policies if its.segments.by)})
-    accounts = _accounts(journeys.targets(arrow), kinds)
+    attributes = {*by, *(its.segments.by for its in policies if its.segments.by)}
+    with another(arrow) as other, ThreadPoolExecutor(1) as aside:  # PostgreSQL has more than one core
+        beside = aside.submit(_beside, other, name, attributes, policies, since, until)
+        changes = journeys.changes(arrow, name, since, until)
+        standing, values, targets, moving = beside.result()
+    rows = journeys.in_order(changes, standing)
+    accounts = _accounts(targets, kinds)
     limits: list[str] = []
     paths, retold = [paths_of(rows)] * 2, 0
     if rescores(*sides):
@@ -106,14 +112,17 @@ def replay(
         if began > since:
             limits.append(f"nobody was scored before {began:%Y-%m-%d %H:%M} UTC: the replay begins then")
             since = start + timedelta(microseconds=1)
+    elif isinstance(first := rows.get_column("at").min(), datetime) and first > since:
+        limits.append(f"no score was recorded before {first:%Y-%m-%d %H:%M} UTC: the replay begins then")
     progress(0.9, "deciding stages")
-    known = recorded(arrow, name, goal, rows, paths, values, sides, since, until)
-    runs = [replays.run(its, policy) for its, policy in zip(known, policies, strict=True)]
+    known = recorded(arrow, name, goal, rows, paths, values, moving, sides, since, until)
+    runs = [replays.run(its, policy, shares) for (its, shares), policy in zip(known, policies, strict=True)]
+    seen = [rewrites.shown(run, policy) for run, policy in zip(runs, policies, strict=True)]
     written = [
-        rewrites.loads(rewrites.due(its, run, policy), accounts)
-        for its, run, policy in zip(known, runs, policies, strict=True)
+        rewrites.loads(rewrites.due(its, shown, policy), accounts)
+        for (its, _), shown, policy in zip(known, seen, policies, strict=True)
     ]
-    at_once = rewrites.at_once(runs[0], policies[0], runs[1], policies[1], accounts)
+    at_once = rewrites.at_once(seen[0], policies[0], seen[1], policies[1], accounts)
     difference = replays.compare(*runs)
     limits += _limits(arrow, name)
     return Replayed(
@@ -128,6 +137,15 @@ def replay(
     )
 
 
+def _beside(
+    arrow: adbc.Connection, name: str, attributes: Collection[str], policies: Sequence[Policy], since: datetime,
+    until: datetime,
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:  # fmt: skip
+    """What is needed beside the changes of scores: how everybody stood, attributes, records, and what moves stages."""
+    standing, moving = journeys.standing(arrow, name, since), happenings.moving(arrow, name, policies, until)
+    return standing, journeys.values(arrow, attributes), journeys.targets(arrow), moving
+
+
 def recorded(
     arrow: adbc.Connection,
     name: str,
@@ -135,14 +153,15 @@ def recorded(
     rows: pl.DataFrame,
     paths: Sequence[Paths],
     values: pl.DataFrame,
+    moving: pl.DataFrame,
     sides: Sequence[Side],
     since: datetime,
     until: datetime,
-) -> list[Recorded]:
-    """All that each side decides by. `rows`: the recorded scores; `paths`: those of each side. What sales did is the
-    same for both; own acts, attributes and BANT are read of those alone for whom they may matter."""
+) -> list[tuple[Recorded, Sequence[Share]]]:
+    """All that each side decides by, and whom columns decide. `rows`: the recorded scores; `paths`: those of each side.
+    What sales did (`moving`) is the same for both; own acts, attributes and BANT are read of those alone for whom they
+    may matter."""
     policies = [side.policy for side in sides]
-    moving = happenings.moving(arrow, name, policies, until)
     known = happenings.by_person(moving)
     positions = happenings.positions(arrow, name, since)
     stood = _stood(rows.filter(pl.col("at") < since))
@@ -153,10 +172,12 @@ def recorded(
         )
         for path, its in zip(paths, policies, strict=True)
     ]  # fmt: skip
-    walkers = [replays.walkers(its, policy) for its, policy in zip(found, policies, strict=True)]
+    parted = [replays.split(its, policy) for its, policy in zip(found, policies, strict=True)]
+    result = list(zip(found, parted, strict=True))
+    walkers = [replays.walkers(its, shares) for its, shares in result]
     whom = np.unique(np.concatenate(walkers)).tolist()
     if not whom:
-        return found
+        return result
     required = policies[0].required | policies[1].required
     more = [happenings.by_person(happenings.supporting(arrow, whom, required, since, until))]
     if any(_asks_bant(policy) for policy in policies):
@@ -164,7 +185,7 @@ def recorded(
     for others in more:
         for person, its in others.items():
             known[person] = sorted([*known.get(person, ()), *its], key=attrgetter("at", "said_at"))
-    return found
+    return result
 
 
 def _asks_bant(policy: Policy) -> bool:

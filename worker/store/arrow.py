@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import adbc_driver_postgresql.dbapi as adbc
 import polars as pl
 import pyarrow as pa  # type: ignore[import-untyped]
@@ -12,6 +15,14 @@ def open_arrow(uri: str) -> adbc.Connection:
     connection = adbc.connect(uri, autocommit=True)
     execute(connection, "SET jit = off")  # wide scans of plain columns: compiling them costs a third of the read
     return connection
+
+
+@contextmanager
+def another(connection: adbc.Connection) -> Iterator[adbc.Connection]:
+    """One more connection to the same database: for what another thread reads meanwhile."""
+    with connection.adbc_clone() as other:
+        execute(other, "SET jit = off")
+        yield other
 
 
 def execute(connection: adbc.Connection, statement: str) -> None:

@@ -6,10 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-SYNC = """
+from worker.store.streams import FREE
+
+SYNC = f"""
 SELECT (SELECT count(*) FROM stream
         WHERE role <> 'push' AND least(due_at, complete_due_at) <= :now
-          AND (lease_until IS NULL OR lease_until <= :now))
+          AND {FREE})
      + (SELECT count(DISTINCT source) FROM ledger
         WHERE state IN ('intended', 'sent', 'accepted') AND due_at <= :now
           AND source NOT IN (SELECT source FROM pause)

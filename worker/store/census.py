@@ -36,6 +36,19 @@ def clear(connection: Connection, source: str, object: str) -> None:
     )
 
 
+def binned(connection: Connection, source: str, object: str, after: str, limit: int) -> list[RecordRef]:
+    """People whose row lay in the recycle bin when it was last seen, by key and after one."""
+    rows = connection.execute(
+        text("""
+        SELECT s.key FROM record r JOIN subject s ON s.id = r.subject_id
+        WHERE r.binned AND r.kind = 'person' AND s.source = :source AND s.object = :object AND s.key > :after
+        ORDER BY s.key LIMIT :limit
+        """),
+        {"source": source, "object": object, "after": after, "limit": limit},
+    )
+    return [RecordRef(source, object, key) for key in rows.scalars()]
+
+
 def differences(
     connection: Connection, source: str, object: str, after: str, settled: datetime, limit: int
 ) -> list[RecordRef]:

@@ -91,19 +91,26 @@ def pending(connection: Connection, source: str, stream: str, first: date, last:
 
 
 def share(
-    connection: Connection, source: str, object: str, part: int, parts: int, after: int, limit: int
+    connection: Connection, source: str, object: str, chosen: Sequence[int], parts: int, after: int, limit: int
 ) -> Sequence[tuple[int, RecordRef]]:
-    """The next living rows of one of `parts` equal parts of an object, with their subjects' ids, in the order of
+    """The next living rows of some of `parts` equal parts of an object, with their subjects' ids, in the order of
     these."""
     rows = connection.execute(
         text("""
         SELECT s.id, s.key FROM subject s JOIN record r ON r.subject_id = s.id AND r.deleted_at IS NULL
-        WHERE s.source = :source AND s.object = :object AND s.id > :after AND s.id % :parts = :part
+        WHERE s.source = :source AND s.object = :object AND s.id > :after AND s.id % :parts = ANY(:chosen)
         ORDER BY s.id LIMIT :limit
         """),
-        {"source": source, "object": object, "after": after, "parts": parts, "part": part, "limit": limit},
+        {"source": source, "object": object, "after": after, "parts": parts, "chosen": list(chosen), "limit": limit},
     )
     return [(row.id, RecordRef(source, object, row.key)) for row in rows]
+
+
+def last_compared(connection: Connection, source: str) -> date | None:
+    """The newest day that fields of a source's rows were compared on."""
+    query = "SELECT max(day) FROM completeness WHERE source = :source AND kind = 'fields'"
+    day: date | None = connection.execute(text(query), {"source": source}).scalar_one()
+    return day
 
 
 def unknown_history(connection: Connection, changes: Iterable[tuple[int | None, str, str | None, datetime]]) -> int:

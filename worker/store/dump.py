@@ -90,6 +90,14 @@ def load(engine: Engine, tools: Tools, file: Path, *, replace: bool) -> None:
     _run(engine, tools.directory / "pg_restore", *how, file)
 
 
+def folder(directory: Path) -> None:
+    """Make the directory for backups, for its owner alone, if it is not there. Raises `DumpError`."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        raise DumpError(f"{directory} cannot be the directory of backups: {problem.strerror}") from None
+
+
 def prune(directory: Path, keep: int) -> Sequence[Path]:
     """Delete all but the newest backups that were made here; returns those deleted."""
     gone = sorted(directory.glob("leadgauge-*.dump"))[:-keep]

@@ -13,13 +13,14 @@ from sqlalchemy import Connection, text
 
 from worker.store.arrow import fetch, frame
 
-_SCORES = """
-WITH moved AS (SELECT DISTINCT person_id FROM score_history WHERE goal = {goal} AND as_of > {since})
+_CHANGES = """
 SELECT h.person_id, h.as_of AS at, h.score, h.stage
 FROM score_history h JOIN score s ON s.goal = h.goal AND s.person_id = h.person_id
 WHERE h.goal = {goal} AND h.as_of > {since} AND h.as_of <= {until}
-UNION ALL
-SELECT m.person_id, {before}, h.score, h.stage
+"""
+_STANDING = """
+WITH moved AS (SELECT DISTINCT person_id FROM score_history WHERE goal = {goal} AND as_of > {since})
+SELECT m.person_id, {before} AS at, h.score, h.stage
 FROM moved m JOIN score s ON s.goal = {goal} AND s.person_id = m.person_id CROSS JOIN LATERAL (
     SELECT score, stage FROM score_history
     WHERE goal = {goal} AND person_id = m.person_id AND as_of <= {since} ORDER BY as_of DESC LIMIT 1) h
@@ -38,10 +39,25 @@ WHERE s.person_id IS NOT NULL
 def scores(arrow: adbc.Connection, goal: str, since: datetime, until: datetime) -> pl.DataFrame:
     """person_id, at, score (null where there was none), stage (null where there are none): a row for each change after
     `since`, and for everybody one just before it with how they stood then. In the order of person and time."""
-    query = sql.SQL(_SCORES).format(
-        goal=sql.Literal(goal), since=_at(since), until=_at(until), before=_at(since - timedelta(microseconds=1))
-    )
-    return frame(fetch(arrow, query.as_string(None))).sort("person_id", "at")
+    return in_order(changes(arrow, goal, since, until), standing(arrow, goal, since))
+
+
+def changes(arrow: adbc.Connection, goal: str, since: datetime, until: datetime) -> pl.DataFrame:
+    """Those of `scores` after `since`, in no order."""
+    query = sql.SQL(_CHANGES).format(goal=sql.Literal(goal), since=_at(since), until=_at(until))
+    return frame(fetch(arrow, query.as_string(None)))
+
+
+def standing(arrow: adbc.Connection, goal: str, since: datetime) -> pl.DataFrame:
+    """Those of `scores` from before."""
+    before = _at(since - timedelta(microseconds=1))
+    query = sql.SQL(_STANDING).format(goal=sql.Literal(goal), since=_at(since), before=before)
+    return frame(fetch(arrow, query.as_string(None)))
+
+
+def in_order(*parts: pl.DataFrame) -> pl.DataFrame:
+    """Parts of `scores` together."""
+    return pl.concat(parts).sort("person_id", "at")
 
 
 def began(arrow: adbc.Connection, goal: str) -> datetime | None:

@@ -40,7 +40,11 @@ def downgrade(engine: Engine, revision: str) -> None:
         command.downgrade(config, revision)
 
 
-class TooNew(Exception):
+class NotReady(Exception):
+    """The database is not at this version's schema, or holds no policy yet. The text says what to run."""
+
+
+class TooNew(NotReady):
     """A later version has migrated the database further than this one can follow."""
 
 

@@ -56,8 +56,9 @@ def take(connection: Connection, source: str, limits: Limits, now: datetime, lim
         text(f"""
         WITH due AS ({_DUE} FOR UPDATE SKIP LOCKED)
         SELECT due.*, recent.writes, recent.oldest FROM due CROSS JOIN LATERAL (
-            SELECT count(*) AS writes, min(accepted_at) AS oldest FROM ledger l
-            WHERE l.subject_id = due.subject_id AND l.accepted_at > :since
+            SELECT count(*) AS writes, min(coalesce(accepted_at, sent_at)) AS oldest FROM ledger l
+            WHERE l.subject_id = due.subject_id
+              AND (l.accepted_at > :since OR l.accepted_at IS NULL AND l.state = 'superseded' AND l.sent_at > :since)
         ) recent
         """),
         {"source": source, "now": now, "since": now - HOUR, "limit": limit},
@@ -133,8 +134,9 @@ def any_due(connection: Connection, source: str, now: datetime) -> bool:
 
 
 def probe(connection: Connection, source: str, now: datetime) -> None:
-    """Look whether refusals still stand: of those that are due one row of each code goes out again, the others wait
-    for what becomes of it, and where one of an earlier day went through, all of its code go out."""
+    """Look whether refusals still stand. Where one of a code is due, the row of that code that was tried longest ago
+    goes out again and all others wait for another day, due or not, so a code costs one write a day however many it
+    refused; where one of an earlier day went through, all of its code go out."""
     parameters = {"source": source, "now": now, "tomorrow": now + DAY}
     connection.execute(
         text("""
@@ -157,8 +159,11 @@ def probe(connection: Connection, source: str, now: datetime) -> None:
             closed_at = CASE WHEN due.place = 1 THEN NULL ELSE l.closed_at END,
             probe = CASE WHEN due.place = 1 THEN coalesce(l.code, '') END
         FROM (
-            SELECT id, row_number() OVER (PARTITION BY code ORDER BY id) AS place FROM ledger
-            WHERE source = :source AND state = 'refused' AND due_at <= :now AND dismissed_at IS NULL
+            SELECT id, row_number() OVER (PARTITION BY code ORDER BY sent_at NULLS FIRST, id) AS place FROM ledger
+            WHERE source = :source AND state = 'refused' AND dismissed_at IS NULL AND due_at < :tomorrow
+              AND coalesce(code, '') IN (
+                  SELECT coalesce(code, '') FROM ledger
+                  WHERE source = :source AND state = 'refused' AND dismissed_at IS NULL AND due_at <= :now)
         ) due WHERE l.id = due.id
         """),
         parameters,

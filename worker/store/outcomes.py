@@ -53,11 +53,11 @@ def save(
           AND (o.account_id, o.status, o.stage, o.amount, o.closed_at, o.deleted_at)
               IS DISTINCT FROM (excluded.account_id, excluded.status, excluded.stage, excluded.amount,
                                 excluded.closed_at, NULL)
-        RETURNING o.id
+        RETURNING o.id, (SELECT before.account_id FROM outcome before WHERE before.id = o.id) AS account_before
         """),
         {"rows": rows},
-    ).scalars()
-    ids = list(changed)
+    ).all()
+    ids = [row.id for row in changed]
     connection.execute(
         text("""
         INSERT INTO outcome_change (outcome_id, status, stage, amount, occurred_at, known_at)
@@ -66,10 +66,11 @@ def save(
         """),
         {"ids": ids},
     )
-    return _people(connection, rows, ids)
+    return _people(connection, rows, ids, [row.account_before for row in changed if row.account_before is not None])
 
 
-def _people(connection: Connection, rows: str, changed: Sequence[int]) -> set[int]:
+def _people(connection: Connection, rows: str, changed: Sequence[int], before: Sequence[int]) -> set[int]:
+    """`before`: the accounts that the changed deals were of."""
     wanted = f"""
         SELECT o.id AS outcome_id, unnest(w.people) AS subject_id
         FROM outcome o JOIN {_ROWS} USING (source, object, key)
@@ -87,21 +88,23 @@ def _people(connection: Connection, rows: str, changed: Sequence[int]) -> set[in
             text(f"INSERT INTO outcome_person {wanted} ON CONFLICT DO NOTHING RETURNING subject_id"), {"rows": rows}
         ).scalars()
     )
-    return touched | _concerned(connection, changed)
+    return touched | _concerned(connection, changed, before)
 
 
-def _concerned(connection: Connection, deals: Sequence[int]) -> set[int]:
-    """The people on these deals; where a policy reads deals by account, all people of their accounts."""
+def _concerned(connection: Connection, deals: Sequence[int], before: Sequence[int] = ()) -> set[int]:
+    """The people on these deals; where a policy reads deals by account, all people of their accounts, and of those that
+    they were of `before`."""
     rows = connection.execute(
         text("""
         SELECT subject_id FROM outcome_person WHERE outcome_id = ANY(:ids)
         UNION
-        SELECT r.subject_id FROM outcome o JOIN record r ON r.account_id = o.account_id
-        WHERE o.id = ANY(:ids) AND EXISTS (
+        SELECT r.subject_id FROM record r WHERE r.account_id IN (
+            SELECT account_id FROM outcome WHERE id = ANY(:ids) UNION SELECT unnest(CAST(:before AS bigint[])))
+        AND EXISTS (
             SELECT FROM policy p WHERE p.body #>> '{sales,deals}' = 'account'
             AND p.revision = (SELECT max(revision) FROM policy newest WHERE newest.goal = p.goal))
         """),
-        {"ids": list(deals)},
+        {"ids": list(deals), "before": list(before)},
     )
     return set(rows.scalars())
 

@@ -99,7 +99,7 @@ def save(connection: Connection, records: Mapping[int, StoredRecord], now: datet
         ON CONFLICT (subject_id) DO UPDATE SET
             state = excluded.state, email = excluded.email, name = excluded.name, account_id = excluded.account_id,
             attributes = excluded.attributes, written = excluded.written, modified_at = excluded.modified_at,
-            deleted_at = excluded.deleted_at
+            deleted_at = excluded.deleted_at, binned = false
         """),
         {"rows": rows, "now": now},
     )
@@ -160,8 +160,11 @@ def _append(
     )
 
 
-def mark_deleted(connection: Connection, deleted: Mapping[int, datetime], now: datetime) -> set[int]:
-    """Returns the subjects that were not deleted before."""
+def mark_deleted(
+    connection: Connection, deleted: Mapping[int, datetime], binned: Collection[int], now: datetime
+) -> set[int]:
+    """These were deleted, each at its time; those `binned` lie in a recycle bin now, the others do not. Returns the
+    subjects that were not deleted before."""
     standing = connection.execute(
         text("SELECT subject_id FROM record WHERE subject_id = ANY(:ids) AND deleted_at IS NULL ORDER BY 1 FOR UPDATE"),
         {"ids": sorted(deleted)},
@@ -174,6 +177,13 @@ def mark_deleted(connection: Connection, deleted: Mapping[int, datetime], now: d
         FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (id bigint, at timestamptz) WHERE r.subject_id = w.id
         """),
         {"rows": as_json({"id": i, "at": deleted[i]} for i in gone)},
+    )
+    connection.execute(
+        text("""
+        UPDATE record SET binned = NOT binned WHERE subject_id = ANY(:ids) AND deleted_at IS NOT NULL
+            AND binned <> (subject_id = ANY(:binned))
+        """),
+        {"ids": sorted(deleted), "binned": sorted(binned)},
     )
     return gone
 

@@ -179,6 +179,12 @@ def buckets(connection: Connection, goal: str) -> Mapping[str, int]:
     return {row.bucket: row.n for row in rows}
 
 
+def parked(connection: Connection, goal: str) -> int:
+    """People whose reasons did not add up: they have no score, and nothing is written for them."""
+    query = text("SELECT count(*) FROM score WHERE goal = :goal AND status = 'mismatch'")
+    return int(connection.execute(query, {"goal": goal}).scalar_one())
+
+
 def first(connection: Connection, goal: str) -> datetime | None:
     """Since when people are scored for a goal; None before the first was."""
     began: datetime | None = connection.execute(

@@ -35,6 +35,7 @@ class Lease:
     name: str
     epoch: int
     cursor: Cursor | None
+    looked: Cursor | None
     complete_due: bool
     complete_at: datetime | None
     attempts: int
@@ -76,6 +77,11 @@ class Load:
         return now + (now - self.began_at) * (self.left / self.rows)
 
 
+FREE = "(lease_until IS NULL OR lease_until <= :now OR lease_until > :now + 2 * lease_length)"
+"""SQL: nobody holds the stream. A lease that ends so much later than any may was taken by a clock that was ahead; it
+would keep the others waiting until then."""
+
+
 def ensure(connection: Connection, streams: Iterable[tuple[str, str, Role, datetime]]) -> None:
     """Make a row for each (source, name, role, first due) that has none."""
     connection.execute(
@@ -96,10 +102,10 @@ def due(connection: Connection, sources: Sequence[str], now: datetime) -> Sequen
     The longest due first, the sources in turn: a slow CRM keeps the others waiting for one of its streams, not for all.
     """
     rows = connection.execute(
-        text("""
+        text(f"""
         SELECT source, name, role FROM stream
         WHERE source = ANY(:sources) AND role <> 'push' AND least(due_at, complete_due_at) <= :now
-          AND (lease_until IS NULL OR lease_until <= :now)
+          AND {FREE}
         ORDER BY row_number() OVER (PARTITION BY source ORDER BY least(due_at, complete_due_at), name), source
         """),
         {"sources": list(sources), "now": now},
@@ -112,11 +118,11 @@ def crowded(connection: Connection, source: str, sources: Sequence[str], now: da
     that a CRM which answers slowly never takes all the hands there are."""
     return bool(
         connection.execute(
-            text("""
+            text(f"""
             WITH held AS (
                 SELECT source, count(*) FILTER (WHERE lease_until > :now) AS leases,
                        bool_or(role <> 'push' AND least(due_at, complete_due_at) <= :now
-                               AND (lease_until IS NULL OR lease_until <= :now)) AS due
+                               AND {FREE}) AS due
                 FROM stream WHERE source = ANY(:sources) GROUP BY source
             )
             SELECT EXISTS (SELECT FROM held own JOIN held other ON other.due AND other.leases < own.leases
@@ -132,17 +138,27 @@ def take(
 ) -> Lease | None:
     """Lease a stream that is due (or any, with `force`); None when somebody holds it or there is nothing to do."""
     row = connection.execute(
-        text("""
-        UPDATE stream SET owner = :owner, lease_until = :until, epoch = epoch + 1, attempts = attempts + 1
-        WHERE source = :source AND name = :name AND (lease_until IS NULL OR lease_until <= :now)
+        text(f"""
+        UPDATE stream SET owner = :owner, lease_until = :until, lease_length = :length, epoch = epoch + 1,
+               attempts = attempts + 1
+        WHERE source = :source AND name = :name AND {FREE}
           AND (:force OR least(due_at, complete_due_at) <= :now)
-        RETURNING epoch, cursor, complete_due_at <= :now AS complete_due, complete_at, attempts
+        RETURNING epoch, cursor, looked, complete_due_at <= :now AS complete_due, complete_at, attempts
         """),
-        {"owner": owner, "until": now + length, "source": source, "name": name, "now": now, "force": force},
+        {
+            "owner": owner,
+            "until": now + length,
+            "length": length,
+            "source": source,
+            "name": name,
+            "now": now,
+            "force": force,
+        },
     ).one_or_none()
     if row is None:
         return None
-    return Lease(source, name, row.epoch, row.cursor, row.complete_due or force, row.complete_at, row.attempts)
+    due = row.complete_due or force
+    return Lease(source, name, row.epoch, row.cursor, row.looked, due, row.complete_at, row.attempts)
 
 
 def hold(connection: Connection, lease: Lease, now: datetime, length: timedelta) -> None:
@@ -166,13 +182,21 @@ def store_cursor(connection: Connection, lease: Lease, cursor: Cursor | None) ->
     )
 
 
+def store_looked(connection: Connection, lease: Lease, looked: Cursor) -> None:
+    """Keep how far the fast tier looked; in the transaction that stores what it found last, after `hold`."""
+    connection.execute(
+        text("UPDATE stream SET looked = CAST(:looked AS jsonb) WHERE source = :source AND name = :name"),
+        {"looked": as_json(looked), "source": lease.source, "name": lease.name},
+    )
+
+
 def read_again(connection: Connection, source: str, name: str, now: datetime) -> bool:
     """Have a stream read from the beginning, as soon as somebody takes it. What is stored stays. False while somebody
     holds it, or where there is none: then nothing is changed."""
     begun = connection.execute(
-        text("""
-        UPDATE stream SET cursor = NULL, epoch = epoch + 1, due_at = :now, complete_due_at = :now
-        WHERE source = :source AND name = :name AND (lease_until IS NULL OR lease_until <= :now)
+        text(f"""
+        UPDATE stream SET cursor = NULL, looked = NULL, epoch = epoch + 1, due_at = :now, complete_due_at = :now
+        WHERE source = :source AND name = :name AND {FREE}
         """),
         {"source": source, "name": name, "now": now},
     )

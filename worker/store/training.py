@@ -97,12 +97,13 @@ def take(
         UPDATE training_request SET state = 'running', owner = :owner, lease_until = :until, epoch = epoch + 1,
                attempts = attempts + 1, progress = 0, step = '', started_at = :now
         WHERE id = (SELECT id FROM training_request
-                    WHERE (state = 'waiting' OR (state = 'running' AND lease_until <= :now))
+                    WHERE (state = 'waiting' OR (state = 'running'
+                           AND (lease_until <= :now OR lease_until > :now + 2 * CAST(:length AS interval))))
                       AND (CAST(:only AS bigint) IS NULL OR id = :only)
                     ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
         RETURNING {_COLUMNS}
         """),
-        {"owner": owner, "until": now + length, "now": now, "only": only},
+        {"owner": owner, "until": now + length, "length": length, "now": now, "only": only},
     ).one_or_none()
     return _request(row) if row else None
 

@@ -323,7 +323,9 @@ def _delete(
     if not gone:
         return set()
     known = {**subjects.find(connection, gone.keys()), **{ref: ids[ref] for ref in gone if ref in ids}}
-    new = records.mark_deleted(connection, {known[ref]: d.deleted_at for ref, d in gone.items() if ref in known}, now)
+    binned = [known[ref] for ref, deletion in gone.items() if ref in known and deletion.binned]
+    at = {known[ref]: deletion.deleted_at for ref, deletion in gone.items() if ref in known}
+    new = records.mark_deleted(connection, at, binned, now)
     standing = subjects.claims(connection, known.values())
     for ref, deletion in gone.items():
         if ref in known and deletion.merged_into:

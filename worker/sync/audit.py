@@ -1,15 +1,16 @@
 """Second looks at what was read: whole days of every stream, and the fields of a seventh of all rows a night.
 
 A day is read again once it has settled, through the same connector and parser as the first time: every row of it must
-be known in that version or a newer one. A seventh of all rows, another one each night, is compared field by field, so
-a week compares them all, and every night is a fair sample. What is found missing is stored as any page is.
+be known in that version or a newer one. A seventh of all rows, another one each night, is compared field by field, and
+with it the sevenths of nights that were missed: so every night is a fair sample, and any week compares them all. What
+is found missing is stored as any page is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -105,26 +106,33 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 def compare(
     holder: Holder, crm: Crm, lease: Lease, place: dict[str, Any], settled: datetime, result: Audited
 ) -> dict[str, Any] | None:
-    """The fields of some rows of tonight's share. Returns where to go on; None: all is compared."""
+    """The fields of some rows of tonight's share, and of the shares of missed nights. Returns where to go on; None: all
+    is compared."""
     if place["object"] >= len(crm.objects):
         return None
     object = crm.objects[place["object"]]
     with holder.engine.connect() as connection:
-        part = holder.clock().toordinal() % PARTS if place["part"] is None else place["part"]
-        chosen = completeness.share(connection, crm.source, object, part, PARTS, place["after"], AT_ONCE)
+        night, nights = place["night"], place["nights"]
+        if night is None:
+            night = holder.clock().toordinal()
+            last = completeness.last_compared(connection, crm.source)
+            nights = min(PARTS, max(1, night - last.toordinal())) if last else 1
+        parts = [(night - ago) % PARTS for ago in range(nights)]
+        chosen = completeness.share(connection, crm.source, object, parts, PARTS, place["after"], AT_ONCE)
     page = crm.fetch([ref for _, ref in chosen]) if chosen else None
     with holder.holding(lease) as (connection, now):
         if page is None:
-            following = {"object": place["object"] + 1, "part": part, "after": 0}
+            following = {"object": place["object"] + 1, "after": 0}
         else:
             ids = {ref: subject for subject, ref in chosen}
             rows, missed = len(chosen), unlike(connection, page, ids, settled)
             apply(connection, page, now)
-            completeness.record(connection, crm.source, Kind.FIELDS, object, now.date(), rows, missed, now)
+            day = date.fromordinal(night)
+            completeness.record(connection, crm.source, Kind.FIELDS, object, day, rows, missed, now)
             result.rows += rows
             result.missed += missed
-            following = {**place, "part": part, "after": chosen[-1][0]}
-        following = {**place, **following}
+            following = {"after": chosen[-1][0]}
+        following = {**place, "night": night, "nights": nights, **following}
         streams.store_cursor(connection, lease, following)
     return following
 

@@ -83,7 +83,8 @@ def _complete_due(
 
 
 def _read(holder: Holder, crm: Crm, lease: Lease, tier: Tier, until: datetime, result: Pulled) -> Lease:
-    """Pull pages until the window is drained or the slice is over. Only the complete tier's cursor is stored."""
+    """Pull pages until the window is drained or the slice is over. Only the complete tier's cursor is stored; of the
+    fast tier, how far it looked."""
     cursor: Cursor | None = lease.cursor
     loading = tier is Tier.COMPLETE and lease.complete_at is None
     if loading and cursor is None:
@@ -97,7 +98,7 @@ def _read(holder: Holder, crm: Crm, lease: Lease, tier: Tier, until: datetime, r
         with holder.engine.connect() as connection:
             return records.versions(connection, refs)
 
-    with Ahead(lambda at: crm.pull(lease.name, at, tier, known)) as ahead:
+    with Ahead(lambda at: crm.pull(lease.name, at, tier, known, lease.looked)) as ahead:
         while True:
             page = ahead.page(cursor)
             on = not page.done and holder.clock() < until
@@ -110,6 +111,8 @@ def _read(holder: Holder, crm: Crm, lease: Lease, tier: Tier, until: datetime, r
                     if loading:
                         streams.count_load(connection, lease, _rows(page))
                     lease = replace(lease, cursor=page.cursor)
+                elif page.looked is not None:
+                    streams.store_looked(connection, lease, page.looked)
             result.pages += 1
             result.seen += applied.seen
             result.dirtied += applied.dirtied

@@ -1,5 +1,6 @@
-"""Nightly: compare what the CRM has with what is known, id by id and stamp by stamp, and fetch what differs; then look
-a second time at whole days and at the fields of a share of the rows (`audit`).
+"""Nightly: compare what the CRM has with what is known, id by id and stamp by stamp, and fetch what differs; look
+whether what lay in its recycle bin still does; then look a second time at whole days and at the fields of a share of
+the rows (`audit`).
 
 Cursors do not see purges, erasures, rows that sharing took away or gave, nor rows that were committed later than any
 settling time allows. A comparison of all ids does; and with each row's stamp of its last change, which comes in the
@@ -30,6 +31,8 @@ Place = dict[str, Any]
 CENSUS_EVERY = timedelta(hours=24)
 SETTLED = timedelta(hours=2)
 """What changed since then may still be on its way: late in an index, or in a stream that is read by the hour."""
+LISTED = timedelta(days=14)
+"""How long a CRM tells at least who was deleted for good (Salesforce: `getDeleted`, 15 days)."""
 FETCH = 100
 """Rows that are fetched at once: what every CRM reads by id in one call."""
 
@@ -37,10 +40,12 @@ FETCH = 100
 @dataclass(slots=True)
 class Reconciled:
     """What one lease of the census did. `counted` rows of the CRM; `repaired` rows that only one side had, or that
-    were another version there; `days` and `fields`: second looks at days and at fields."""
+    were another version there; `emptied`: people who are gone for good from the recycle bin; `days` and `fields`:
+    second looks at days and at fields."""
 
     counted: int = 0
     repaired: int = 0
+    emptied: int = 0
     days: Audited = field(default_factory=Audited)
     fields: Audited = field(default_factory=Audited)
     done: bool = False
@@ -48,8 +53,9 @@ class Reconciled:
 
 
 IDS: Place = {"phase": "ids", "object": 0, "cursor": None, "repairing": None}
+BIN: Place = {"phase": "bin", "object": 0, "after": ""}
 DAYS: Place = {"phase": "days", "stream": 0, "day": None, "cursor": None}
-FIELDS: Place = {"phase": "fields", "object": 0, "part": None, "after": 0}
+FIELDS: Place = {"phase": "fields", "object": 0, "night": None, "nights": 1, "after": 0}
 DONE: Place = {"phase": "done"}
 
 
@@ -82,7 +88,9 @@ def reconcile(holder: Holder, crm: Crm, *, force: bool = False) -> Reconciled | 
 def _next(holder: Holder, crm: Crm, lease: Lease, place: Place, result: Reconciled) -> Place:
     """One step of the phase that is on, or the beginning of the next."""
     if place["phase"] == "ids":
-        return _step(holder, crm, lease, place, result) if place["object"] < len(crm.objects) else DAYS
+        return _step(holder, crm, lease, place, result) if place["object"] < len(crm.objects) else BIN
+    if place["phase"] == "bin":
+        return _look_in_bin(holder, crm, lease, place, result) if place["object"] < len(crm.objects) else DAYS
     if place["phase"] == "days":
         return read_day(holder, crm, lease, place, result.days) or FIELDS
     return compare(holder, crm, lease, place, holder.clock() - SETTLED, result.fields) or DONE
@@ -113,7 +121,7 @@ def _step(holder: Holder, crm: Crm, lease: Lease, place: Place, result: Reconcil
             rows: list[LeadRecord | AccountRecord] = [*page.leads, *page.accounts]
             late = Counter(row.modified_at.astimezone(UTC).date() for row in rows)
             apply(connection, page, now)
-            _forget_unseen(connection, crm.source, page, now)
+            _forget_unseen(connection, lease, page, now)
             completeness.note_late(connection, crm.source, object, late, now)
             following = {**place, "repairing": differing[-1].id}
         streams.store_cursor(connection, lease, following)
@@ -121,9 +129,26 @@ def _step(holder: Holder, crm: Crm, lease: Lease, place: Place, result: Reconcil
     return following
 
 
-def _forget_unseen(connection: Connection, source: str, page: Page, now: datetime) -> None:
-    """A backup may be older than the CRM's list of what was erased: what it brought back and the CRM shows nowhere
-    goes, and comes back if the CRM ever shows it again."""
+def _look_in_bin(holder: Holder, crm: Crm, lease: Lease, place: Place, result: Reconciled) -> Place:
+    """Whether what lay in the recycle bin still does: an emptied bin shows in no stream. Returns where to go on."""
+    object = crm.objects[place["object"]]
+    with holder.engine.connect() as connection:
+        lying = census.binned(connection, crm.source, object, place["after"], FETCH)
+    page = crm.fetch(lying, binned=True) if lying else None
+    with holder.holding(lease) as (connection, now):
+        following = {**BIN, "object": place["object"] + 1}
+        if page is not None:
+            apply(connection, page, now)
+            result.emptied += sum(deletion.erased for deletion in page.deletions)
+            following = {**place, "after": lying[-1].id}
+        streams.store_cursor(connection, lease, following)
+    return following
+
+
+def _forget_unseen(connection: Connection, lease: Lease, page: Page, now: datetime) -> None:
+    """A backup may be older than the CRM's list of what was erased, and so may the last count of all rows: what the
+    CRM shows nowhere goes then, and comes back if the CRM ever shows it again."""
     unseen = [deletion.ref for deletion in page.deletions if deletion.unseen and not deletion.erased]
-    if unseen and source in lineage.unproved(connection):
+    long_ago = lease.complete_at is not None and now - lease.complete_at > LISTED
+    if unseen and (long_ago or lease.source in lineage.unproved(connection)):
         people.mark_dirty(connection, erasures.erase(connection, unseen, now, bury=False), now)

@@ -25,8 +25,9 @@ SHARES = (0.2, 0.4, 0.7, 1.0)
 """Of the fresh model. Never 0: a challenger that is the champion would be no retraining."""
 _SURE = 2.0
 """Standard errors by which a share must be worse than the best to be called so."""
-_MOST_PARTS = 40
-"""Trees and tables of pairs that a model may be made of. They add up with every anchoring; then one starts afresh."""
+_MOST_GROWN, _MOST_TREES, _MOST_PAIRS = 6, 300, 150
+"""What a mixed model may be made of, so that it scores about as fast as a fresh one: draws of boosted trees (and
+forests), trees of all forests together, and tables of pairs. They would add up with every anchoring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def anchored(fresh: Model, champion: Model, unseen: Table, said: Floats) -> Anch
         f"{share:.0%} of the fresh model and {1 - share:.0%} of the champion: the smallest share that is not "
         f"measurably worse than {best:.0%} on {len(unseen):,} people whom the champion had not learnt from"
     )
-    return Anchored(fresh if share == 1 else mixed(fresh, champion, share), share, reason)
+    return Anchored(fresh if share == 1 else near(fresh, champion, share, unseen), share, reason)
 
 
 def mixed(fresh: Model, champion: Model, share: float) -> Model:
@@ -82,14 +83,63 @@ def _apart(fresh: Model, champion: Model) -> str:
     gone = [feature.name for feature in champion.features if feature.name not in known]
     if gone:
         return f"the champion knows {gone[0]}, which is left out now"
-    if any(known[feature.name].type is not feature.type for feature in champion.features):
-        return "a feature is of another type than it was"
-    parts = sum(_size(part) for model in (fresh, champion) for part in model.parts)
-    return f"the two together have {parts} parts" if parts > _MOST_PARTS else ""
+    changed = any(known[feature.name].type is not feature.type for feature in champion.features)
+    return "a feature is of another type than it was" if changed else ""
 
 
-def _size(part: Tables | Trees) -> int:
-    return len(part.surfaces) if isinstance(part, Tables) else 5
+def near(fresh: Model, champion: Model, share: float, rows: Table) -> Model:
+    """`mixed`, of no more parts than a model may have: the least of either give their weight to the others of their
+    kind, which learnt nearly the same from nearly the same people. The mean over `rows` is that of `mixed`."""
+    own = max(1, round(_MOST_GROWN * share))
+    made = mixed(_joined(fresh, own), _joined(champion, _MOST_GROWN - own), share)
+    tables = [_fewer(part) for part in made.parts if isinstance(part, Tables)]
+    grown = [part for part in made.parts if isinstance(part, Trees)]
+    forests = _trimmed([part for part in grown if part.votes])
+    made = replace(made, parts=added_up([*tables, *(part for part in grown if not part.votes), *forests], 0.0))
+    if not len(rows):
+        return made
+    whole = share * fresh.log_odds(rows.frame) + (1 - share) * champion.log_odds(rows.frame)
+    moved = float(np.average(whole - made.log_odds(rows.frame), weights=rows.weight))
+    return replace(made, parts=added_up(made.parts, moved))
+
+
+def _joined(model: Model, most: int) -> Model:
+    """With at most so many draws of boosted trees, and so many forests."""
+    parts = list(model.parts)
+    for votes in (False, True):
+        while len(own := [part for part in parts if isinstance(part, Trees) and part.votes is votes]) > most:
+            least = min(own, key=lambda part: abs(part.scale))
+            factor = 1 + least.scale / sum(part.scale for part in own if part is not least)
+            parts = [
+                scaled(part, factor) if isinstance(part, Trees) and part.votes is votes else part
+                for part in parts
+                if part is not least
+            ]
+    return replace(model, parts=tuple(parts))
+
+
+def _trimmed(forests: list[Trees]) -> list[Trees]:
+    """Each with as many of its trees as its weight is worth of all that there may be: their mean is of fewer votes."""
+    total = sum(abs(forest.scale) for forest in forests)
+    return [_first(forest, max(1, round(_MOST_TREES * abs(forest.scale) / total))) for forest in forests]
+
+
+def _first(forest: Trees, count: int) -> Trees:
+    """The first trees of a forest; each one's nodes follow those of the one before."""
+    if count >= forest.roots.size:
+        return forest
+    end = int(forest.roots[count])
+    nodes = {name: getattr(forest, name)[:end] for name in ("feature", "cut", "low", "left", "right", "value")}
+    return replace(forest, roots=forest.roots[:count], depths=forest.depths[:count], **nodes)
+
+
+def _fewer(part: Tables) -> Tables:
+    """With the tables of pairs that say most."""
+    if len(part.surfaces) <= _MOST_PAIRS:
+        return part
+    strength = [float(np.square(surface.values).mean()) for surface in part.surfaces]
+    kept = np.sort(np.argsort(strength)[-_MOST_PAIRS:])
+    return replace(part, surfaces=tuple(part.surfaces[place] for place in kept))
 
 
 def _losses(log_odds: Floats, label: NDArray[np.bool_]) -> Floats:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.scoring.model_parts import Floats, Shape, Surface, Tables, Trees
+from worker.scoring.model_parts import Cells, Floats, Shape, Surface, Tables, Trees
 from worker.training.cells import Grid
 from worker.training.linear import fit_linear
 from worker.training.tabulate import tabulate
@@ -99,17 +99,33 @@ def scaled(part: Tables | Trees, factor: float) -> Tables | Trees:
 
 
 def added_up(parts: Sequence[Tables | Trees], intercept: float) -> tuple[Tables | Trees, ...]:
-    """The sum of the parts and the intercept, all tables in one."""
+    """The sum of the parts and the intercept: all tables in one, and in that one of each feature and each pair."""
     shapes: dict[int, Floats] = {}
-    surfaces: list[Surface] = []
+    surfaces: dict[tuple[int, int], Surface] = {}
     base, trees = intercept, []
     for part in parts:
         if isinstance(part, Trees):
             trees.append(part)
             continue
         base += part.base
-        surfaces += part.surfaces
+        for surface in part.surfaces:
+            pair = surface.first, surface.second
+            surfaces[pair] = _on_top(surfaces[pair], surface) if pair in surfaces else surface
         for shape in part.shapes:
             shapes[shape.feature] = shapes[shape.feature] + shape.values if shape.feature in shapes else shape.values
     made = tuple(Shape(feature, values) for feature, values in sorted(shapes.items()))
-    return (Tables(base, made, tuple(surfaces)), *trees)
+    return (Tables(base, made, tuple(surfaces.values())), *trees)
+
+
+def _on_top(one: Surface, other: Surface) -> Surface:
+    """The sum of two surfaces of the same features, over the segments that both cut."""
+    rows, row_of = _both(one.rows, other.rows)
+    columns, column_of = _both(one.columns, other.columns)
+    values = one.values[np.ix_(row_of[0], column_of[0])] + other.values[np.ix_(row_of[1], column_of[1])]
+    return Surface(one.first, one.second, rows, columns, values)
+
+
+def _both(one: Cells, other: Cells) -> tuple[Cells, NDArray[np.intp]]:
+    """By cell the segment of both, and for each such segment that of either, (2, segments)."""
+    found, numbered = np.unique(np.stack([one, other]).astype(np.intp), axis=1, return_inverse=True)
+    return numbered.reshape(-1).astype(np.int16), found

@@ -14,9 +14,11 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-from worker.features.facts import INSTANT
+from worker.features.facts import INSTANT, Facts
 from worker.features.features import Features
 from worker.features.matrix import matrix
+from worker.scoring.rules import Ruleset
+from worker.scoring.score import score_rules
 from worker.store import facts
 from worker.store.arrow import fetch, frame
 from worker.store.completeness import GAPS
@@ -57,10 +59,12 @@ DEFAULT_DRAW = Draw()
 
 @dataclass(frozen=True, slots=True)
 class Snapshots:
-    """`table`: what a model is trained on. `segment`: the text of the goal's segment attribute, a row each."""
+    """`table`: what a model is trained on. `segment`: the text of the goal's segment attribute, a row each. `fired`:
+    one column a point rule, named by what it `asks`: whether it gave or took points."""
 
     table: Table
     segment: pl.Series
+    fired: pl.DataFrame
 
 
 def snapshots(
@@ -70,19 +74,20 @@ def snapshots(
     until: datetime,
     how: Draw = DEFAULT_DRAW,
     progress: Progress | None = None,
+    rules: Ruleset | None = None,
 ) -> Snapshots:
     """Everybody's snapshots in memory. All that happened until `until` must have been read from the CRMs.
 
     Raises `ValueError` where there is none: `preview` says why.
     """
-    frames = [some for some in _rows(connection, goal, features, until, how, progress) if some.height]
+    frames = [some for some in _rows(connection, goal, features, until, how, progress, rules) if some.height]
     if not frames:
         raise ValueError(
             "there is no snapshot whose horizon is over and whose day was read whole: `leadgauge label` says why, and "
             "`leadgauge status` which days failed"
         )
     whole = pl.concat(frames)
-    return Snapshots(table(whole, features), whole.get_column("segment"))
+    return Snapshots(table(whole, features), whole.get_column("segment"), whole.select(_asked(rules)))
 
 
 def export(
@@ -121,19 +126,24 @@ def _rows(
     until: datetime,
     how: Draw,
     progress: Progress | None,
+    rules: Ruleset | None = None,
 ) -> Iterator[pl.DataFrame]:
     history = read(connection, goal, until, acts=how.moments is Moments.ACTS)
     drawn = draw(
         history, population(history, goal), goal, per_person=how.per_person, seed=how.seed, moments=how.moments
     )
     del history
-    yield from collect(connection, drawn, features, progress)
+    yield from collect(connection, drawn, features, progress, rules)
 
 
 def collect(
-    connection: adbc.Connection, drawn: pl.DataFrame, features: Features, progress: Progress | None = None
+    connection: adbc.Connection,
+    drawn: pl.DataFrame,
+    features: Features,
+    progress: Progress | None = None,
+    rules: Ruleset | None = None,
 ) -> Iterator[pl.DataFrame]:
-    """The columns `KEYS` and one a feature, some people at a time, by person and instant.
+    """The columns `KEYS`, one a feature and one a rule, some people at a time, by person and instant.
 
     Several instants of a person are several reads, each as if it were now. Who was not known yet then, as far as the
     database can tell, is left out; the weights of the instants left sum to 1 again. So is every instant at which facts
@@ -143,12 +153,12 @@ def collect(
     people = drawn.get_column("person_id").unique().sort()
     for first in range(0, len(people), PEOPLE_AT_ONCE):
         some = drawn.filter(pl.col("person_id").is_in(people[first : first + PEOPLE_AT_ONCE].implode()))
-        rounds = [_featured(connection, part, features) for part in some.partition_by("round")]
+        rounds = [_featured(connection, part, features, rules) for part in some.partition_by("round")]
         yield (
             pl.concat(rounds)
             .sort("person_id", "as_of")
             .with_columns(weight=1.0 / pl.len().over("person_id"))
-            .select(*KEYS, *(feature.name for feature in features))
+            .select(*KEYS, *(feature.name for feature in features), *_asked(rules))
         )
         if progress is not None:
             progress(min(1.0, (first + PEOPLE_AT_ONCE) / len(people)))
@@ -165,11 +175,28 @@ def _whole(connection: adbc.Connection, drawn: pl.DataFrame) -> pl.DataFrame:
     return kept
 
 
-def _featured(connection: adbc.Connection, drawn: pl.DataFrame, features: Features) -> pl.DataFrame:
+def _featured(
+    connection: adbc.Connection, drawn: pl.DataFrame, features: Features, rules: Ruleset | None
+) -> pl.DataFrame:
     wanted = drawn.select("person_id", "as_of").sort("person_id")
     held = facts.read(connection, wanted, colleagues=features.need_colleagues, stable=features.stable)
     known = matrix(held, features)
+    if rules is not None and rules.rules:
+        known = known.join(_fired(held, rules), on="person_id", how="left", maintain_order="left")
     return drawn.join(known, on=["person_id", "as_of"], how="inner")
+
+
+def _asked(rules: Ruleset | None) -> list[str]:
+    """The columns of `_fired`: rules that ask the same share one."""
+    return list(dict.fromkeys(rule.asks for rule in rules.rules)) if rules is not None else []
+
+
+def _fired(held: Facts, rules: Ruleset) -> pl.DataFrame:
+    """person_id, and for each rule whether it gave or took points."""
+    sheet = score_rules(held, rules).sheet
+    places = {line.code: place for place, line in enumerate(sheet.lines)}
+    columns = {rule.asks: sheet.points[:, places[rule.id]] != 0 for rule in rules.rules}
+    return pl.DataFrame({"person_id": sheet.ids, **columns})
 
 
 def table(rows: pl.DataFrame, features: Features) -> Table:

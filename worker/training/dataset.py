@@ -73,12 +73,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """`converted`: the value of the target that counts as converted. `notes`: what a person should know."""
+    """`converted`: the value of the target that counts as converted. `notes`: what a person should know. `revenue`: f64
+    (rows,), NaN where it is not known; None where no column was named."""
 
     table: Table
     columns: tuple[Column, ...]
     converted: str
     notes: tuple[str, ...]
+    revenue: NDArray[np.float64] | None = None
 
 
 def dataset(
@@ -88,14 +90,15 @@ def dataset(
     converted: str | None = None,
     time: str | None = None,
     person: str | None = None,
+    revenue: str | None = None,
     drop: Collection[str] = (),
 ) -> Dataset:
     """The table of a frame. Rows without a target, or without a time where one is asked for, are left out, and said.
 
     Raises `BadData`: a column that is not there, a target of one class or of many values, too few rows of a class, a
-    time that is none, nothing to learn from.
+    time that is none, a revenue that is no number, nothing to learn from. Nothing is learnt from the revenue.
     """
-    for name in (target, *filter(None, (time, person)), *drop):
+    for name in (target, *filter(None, (time, person, revenue)), *drop):
         _present(frame, name)
     if frame.width > WIDEST:
         raise BadData(f"{frame.width:,} columns are more than {WIDEST:,}; leave some out of the file")
@@ -113,11 +116,12 @@ def dataset(
         at = instants.drop_nulls().to_numpy().astype("datetime64[us]")
     _enough(label, target, converted)
     group, weight = _people(frame, person)
+    money = _money(frame[revenue]) if revenue else None
     columns: list[Column] = []
     features: list[Feature] = []
     made: list[pl.Series] = []
     for name in frame.columns:
-        if name in {target, time, person}:
+        if name in {target, time, person, revenue}:
             continue
         found = None if name in drop else _typed(frame[name], at)
         missing = frame[name].null_count() / frame.height
@@ -131,7 +135,14 @@ def dataset(
     if not features:
         raise BadData("no column is left to learn from: all are empty, constant, ids or left out")
     table = Table(tuple(features), pl.DataFrame(made), label, group, weight, at)
-    return Dataset(table, tuple(columns), converted, tuple(notes))
+    return Dataset(table, tuple(columns), converted, tuple(notes), money)
+
+
+def _money(series: pl.Series) -> NDArray[np.float64]:
+    numbers = _number(series) if series.dtype == pl.String else series.cast(pl.Float64, strict=False)
+    if numbers is None or not (series.dtype.is_numeric() or series.dtype == pl.String) or not numbers.count():
+        raise BadData(f"{series.name!r} cannot be a revenue: it holds no numbers")
+    return numbers.fill_null(float("nan")).to_numpy()
 
 
 def _present(frame: pl.DataFrame, name: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from worker.training.fit import Choice, Fit, fit
@@ -51,6 +52,7 @@ def evaluate(
     folds: int | None = None,
     overrides: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
+    revenue: Floats | None = None,
     seed: int = 0,
     progress: Progress = lambda share, what: None,
 ) -> Report:
@@ -58,13 +60,16 @@ def evaluate(
 
     With instants the newest fifth is held out and everything, the verdicts too, is learnt from labels that were known
     before it began; else in grouped shuffled folds (`folds` of them; None: five, one fifth of a large table), where the
-    verdicts are on all rows: they only take columns away. Raises `CannotJudge`.
+    verdicts are on all rows: they only take columns away. `revenue`: what each row that converted brought, NaN where
+    nobody knows; then the report says what leads were worth. Raises `CannotJudge`.
     """
     plan = planned(table, horizon, folds, seed)
     progress(0.0, "looking for leaks")
     verdicts = judge(table.take(plan.folds[0].train) if plan.by_time else table, overrides=overrides, seed=seed)
     clean = _clean(table, verdicts)
     fits, held = _fitted(clean, plan, horizon, seed, _part(progress, 0.1, 0.85))
+    if revenue is not None:
+        held = replace(held, outcomes=_outcomes(table, revenue, plan))
     last = fits[-1]
     learned, judged = (clean.take(rows).one_each() for rows in (plan.folds[-1].train, plan.folds[-1].test))
     known = horizon if plan.by_time else None
@@ -147,6 +152,14 @@ def _fitted(table: Table, plan: Plan, horizon: timedelta, seed: int, progress: P
     which = np.repeat(np.arange(len(plan.folds)), [len(fold.test) for fold in plan.folds])
     rivals = {BASE_RATE: np.concatenate(base), NAIVE_BAYES: np.concatenate(bayes)}
     return fits, Held(table.take(rows).one_each(), np.concatenate(said), which, rivals)
+
+
+def _outcomes(table: Table, revenue: Floats, plan: Plan) -> pl.DataFrame:
+    """What became of the rows held out, as `worth.aftermath` tells it: all are decided, nobody knows when."""
+    rows = np.concatenate([fold.test for fold in plan.folds])
+    won = pl.col("won")
+    told = pl.DataFrame({"won": table.label[rows], "revenue": pl.Series(revenue[rows], nan_to_null=True)})
+    return told.select(won, decided=pl.lit(True), days=pl.lit(None, pl.Float64), revenue=pl.when(won).then("revenue"))
 
 
 def trials(choice: Choice) -> list[Mapping[str, object]]:

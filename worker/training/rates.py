@@ -28,6 +28,14 @@ def measured(table: Table, axes: tuple[Axis, ...]) -> Rates:
     return Rates(found)
 
 
+def of_rules(fired: pl.DataFrame, table: Table) -> dict[str, float]:
+    """By column of `fired` (a rule's, true where it gave or took points; rows as in `table`), how many times as often
+    as everybody such people converted; without those that too few were."""
+    base = float(np.average(table.label, weights=table.weight))
+    found = {column.name: _times(column.to_numpy().astype(np.int16), 2, table, base)[1] for column in fired}
+    return {rule: round(float(times), 3) for rule, times in found.items() if np.isfinite(times)}
+
+
 def _times(cells: Cells, size: int, table: Table, base: float) -> Floats:
     people = np.bincount(cells, table.weight, size)
     converted = np.bincount(cells, table.weight * table.label, size)

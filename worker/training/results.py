@@ -11,7 +11,10 @@ import polars as pl
 
 from worker.features.facts import INSTANT
 from worker.lifecycle.capacity import Rate
+from worker.lifecycle.guard import Lift
+from worker.lifecycle.policy import Policy
 from worker.store import journeys, labels
+from worker.training import whatif
 from worker.training.goal import Goal
 from worker.training.history import events
 
@@ -35,22 +38,24 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """`before`: people who had converted at the instant already, and count nowhere."""
+    """`before`: people who had converted at the instant already, and count nowhere. `lifts`: how much more often the
+    top bucket converts among those whose scores sales sees, and among those whose scores the guard keeps from view;
+    None without a guard."""
 
     at: datetime
     until: datetime
     outcomes: Sequence[Outcome]
     before: int
+    lifts: tuple[Lift, Lift] | None = None
 
     @property
     def everybody(self) -> int:
         return sum(its.closed.of for its in self.outcomes)
 
 
-def results(
-    arrow: adbc.Connection, name: str, goal: Goal, order: Sequence[str], at: datetime, until: datetime
-) -> Results:
-    """Of everybody who had a score at `at`, by the bucket that they were in then. `order`: of the buckets."""
+def results(arrow: adbc.Connection, name: str, goal: Goal, policy: Policy, at: datetime, until: datetime) -> Results:
+    """Of everybody who had a score at `at`, by the bucket that they were in then."""
+    order = [bucket.name for bucket in policy.buckets]
     held = journeys.held(arrow, name, at)
     converted = events(arrow, goal).with_columns(pl.col("at").cast(INSTANT))
     early = converted.filter(pl.col("at") <= at).get_column("person_id").unique()
@@ -97,4 +102,5 @@ def results(
         for bucket in [*order, *sorted(rows.keys() - set(order))]
         if (row := rows.get(bucket)) is not None
     ]
-    return Results(at, until, outcomes, held.height - cohort.height)
+    lifts = whatif.lifts(arrow, name, goal, policy, until) if policy.guard.share else None
+    return Results(at, until, outcomes, held.height - cohort.height, lifts)

@@ -77,7 +77,8 @@ def train(shop: Shop, seed: int, progress: Progress) -> list[Made]:
     history = read(shop.arrow, shop.goal, shop.until)
     share = _part(progress, 0.02, 0.4, "building snapshots")
     try:
-        collected = snapshots(shop.arrow, shop.goal, shop.features, shop.until, progress=share)
+        rules = shop.basis.rules if shop.basis is not None else None
+        collected = snapshots(shop.arrow, shop.goal, shop.features, shop.until, progress=share, rules=rules)
     except ValueError as nobody:
         raise RulesOnly(f"rules only: {nobody}") from None
     table, segment = collected.table, collected.segment
@@ -90,7 +91,8 @@ def train(shop: Shop, seed: int, progress: Progress) -> list[Made]:
     for place, (name, rows) in enumerate(shares):
         share = _part(progress, 0.45 + 0.55 * place / len(shares), 0.45 + 0.55 * (place + 1) / len(shares), "")
         whom = today if not name else today.filter(pl.col("segment") == name)
-        made.append(_make(shop, name, table.take(rows), whom, fills, seed, share))
+        said = rates.of_rules(collected.fired.filter(rows), table.take(rows))
+        made.append(_make(shop, name, table.take(rows), whom, fills, said, seed, share))
     return made
 
 
@@ -132,6 +134,7 @@ def _make(
     table: Table,
     today: pl.DataFrame,
     fills: Mapping[str, NDArray[np.float64]],
+    of_rules: Mapping[str, float],
     seed: int,
     progress: Callable[[float], None],
 ) -> Made:
@@ -186,6 +189,7 @@ def _make(
         **_references(model, judged, said, today),
         "log_odds": [float(value) for value in np.quantile(said, np.linspace(0, 1, QUANTILES))],
         "rates": rates.measured(learned.only(kept), model.axes).plain() if model.signal else {},
+        "rule_rates": of_rules,
     }
     artefact, whole = pack(model, manifest, shop.key)
     shown = shadowed(shop, today, _candidate(shop, model, manifest, says))

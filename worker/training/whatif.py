@@ -27,7 +27,13 @@ def capacity(
 ) -> Plan:
     """By the recorded scores of so many weeks. `model`: scores come from one, so that they tell a probability."""
     leads = leads_of(arrow, name, goal, policy, until, weeks, model=model)
-    return plan(leads, policy.mql, policy.capacity.leads, policy.capacity.zone, goal.horizon)
+    own = {segment: (policy.of(segment).mql, policy.of(segment).capacity.leads) for segment in with_reps(policy)}
+    return plan(leads, policy.mql, policy.capacity.leads, policy.capacity.zone, goal.horizon, own)
+
+
+def with_reps(policy: Policy) -> list[str]:
+    """The segments of a policy that have a capacity of their own."""
+    return [name for name, its in policy.segments.of.items() if "capacity" in its]
 
 
 def leads_of(
@@ -43,7 +49,7 @@ def leads_of(
     paths, people = _paths(rows), rows.get_column("person_id").unique().sort()
     converted = events(arrow, goal).group_by("person_id").agg(pl.col("at").min())
     frame = people.to_frame().join(converted, on="person_id", how="left", maintain_order="left")
-    segments, codes = _segments(arrow, goal, people)
+    segments, codes = _segments(arrow, policy.segments.by or goal.segment, people)
     span = policy.scale
     chance = None
     if model and span.kind == "odds":
@@ -80,12 +86,12 @@ def _paths(rows: pl.DataFrame) -> Paths:
     )
 
 
-def _segments(arrow: adbc.Connection, goal: Goal, people: pl.Series) -> tuple[Sequence[str], Ints]:
-    """The values of the goal's segment attribute, and which of them each person has."""
-    if goal.segment is None:
+def _segments(arrow: adbc.Connection, by: str | None, people: pl.Series) -> tuple[Sequence[str], Ints]:
+    """The values of the attribute that tells segments apart, and which of them each person has."""
+    if by is None:
         return ("",), np.zeros(len(people), np.int64)
-    values = journeys.values(arrow, [goal.segment])
-    own = people.to_frame().join(values, on="person_id", how="left", maintain_order="left").get_column(goal.segment)
+    values = journeys.values(arrow, [by])
+    own = people.to_frame().join(values, on="person_id", how="left", maintain_order="left").get_column(by)
     names = sorted(own.drop_nulls().unique().to_list())
     codes = {name: number for number, name in enumerate([*names, _UNKNOWN])}
     return tuple(codes), np.array([codes[value or _UNKNOWN] for value in own.to_list()], np.int64)

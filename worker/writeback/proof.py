@@ -12,6 +12,8 @@ from worker.lifecycle import fields
 from worker.store.ledger import OVERWRITTEN, SET_BY_USER, Answer, Row, State
 
 FIRST_RETRY, LAST_RETRY = timedelta(seconds=30), timedelta(hours=4)
+NAMED_WAITS = 3
+"""Attempts after which a wait that the CRM names is too short and grows, too."""
 LOST_AT_ONCE = 3
 """Attempts whose answer was lost and that did not land, after which the next one waits."""
 DAY = timedelta(days=1)
@@ -23,7 +25,9 @@ def answered(row: Row, result: WriteResult, now: datetime) -> Answer | None:
         case WriteOutcome.WRITTEN:
             return Answer(row.id, State.ACCEPTED, now, kept={name.value: why for name, why in result.kept.items()})
         case WriteOutcome.RETRY:
-            wait = _spread(result.retry_after) if result.retry_after else retry_after(row.attempts)
+            wait = retry_after(row.attempts)
+            if result.retry_after:  # that, but what stays in the way for hours is not asked about every minute
+                wait = max(_spread(result.retry_after), retry_after(row.attempts - NAMED_WAITS))
             return Answer(row.id, State.INTENDED, now + wait, result.code, result.message)
         case WriteOutcome.REFUSED:  # whether it still stands is looked at once a day, see `outbox.probe`
             return Answer(row.id, State.REFUSED, now + _spread(DAY), result.code, result.message)

@@ -37,9 +37,6 @@ Forget = Callable[[Connection, Sequence[Deletion], datetime], None]
 
 Due = TypeVar("Due")
 
-LINGER = 2
-"""How long the rest that does not fill a batch waits for more while much is written: so many times what an accepted
-write may wait to be seen."""
 COUNTED = 100_000
 """How many waiting rows are counted at most, to choose between a push and a parcel."""
 
@@ -155,8 +152,8 @@ class _Writing:
 
     def _lingers(self, connection: Connection, now: datetime) -> bool:
         """Whether the rest of what is due waits for more, since a full batch has just gone: calls are counted, not
-        records. Nobody waits where little is written."""
-        since, source = now - LINGER * self.verify_after, self.crm.source
+        records. It waits as long as an accepted write may wait to be seen; where little is written, nobody waits."""
+        since, source = now - self.verify_after, self.crm.source
         return brakes.full_since(connection, source, since) and not outbox.any_due(connection, source, since)
 
     def _write(self, rows: Sequence[Row]) -> None:
@@ -173,12 +170,13 @@ class _Writing:
         self.lease = replace(self.lease, cursor=parcel)
 
     def _collected(self) -> bool:
-        """Whether no parcel is under way any more; what became of its records is recorded."""
+        """Whether no parcel is under way any more; what became of its records is recorded. Brakes call it off."""
         if self.lease.cursor is None:
             return True
         with self.holder.engine.connect() as connection:
             rows = ledger.unresolved(connection, self.crm.source, COUNTED)
-        results = self.crm.collect(self.lease.cursor, [row.ref for row in rows])
+            braked = self._braked(connection)
+        results = self.crm.collect(self.lease.cursor, [row.ref for row in rows], call_off=braked)
         self.result.under_way = results is None
         if results is None:
             return False

@@ -18,28 +18,28 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="module")
-def salesforce_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("salesforce")
 
 
 @pytest.fixture(scope="module")
-def salesforce_host(salesforce_directory: Path) -> Iterator[Host]:
-    with hosted(salesforce_directory) as running:
+def host(directory: Path) -> Iterator[Host]:
+    with hosted(directory) as running:
         yield running
 
 
 @pytest.fixture
-def org(salesforce_host: Host, salesforce_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeOrg]:
+def org(host: Host, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeOrg]:
     monkeypatch.setenv("SF_SECRET", SECRET)
-    practice = PracticeOrg(salesforce_host, salesforce_directory)
+    practice = PracticeOrg(host, directory)
     yield practice
     practice.close()
 
 
 @pytest.fixture
-def portal(salesforce_host: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticePortal]:
+def practice(host: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticePortal]:
     """A practice HubSpot account, on the same host."""
     monkeypatch.setenv(VARIABLE, TOKEN)
-    practice = PracticePortal(salesforce_host, "v3")
+    practice = PracticePortal(host, "v3")
     yield practice
     practice.site.close()

@@ -120,6 +120,22 @@ class CrmContract(RegisterContract):
         assert set(pulled) == {new, made}
         assert old not in pulled
 
+    def test_a_look_goes_on_behind_where_the_last_one_ended(self, practice: Practice) -> None:
+        practice.add_people(1)
+        practice.clock.advance(NOW_ON)
+        cursor = drain(practice.open(), practice.people_stream, None)[-1].cursor
+        early = practice.add_people(5)
+        practice.clock.advance(NOW_ON)
+        *_, first = pages = drain(practice.open(page_size=2), practice.people_stream, cursor, Tier.FAST)
+        assert set(refs(pages)) == set(early)
+        late = practice.add_people(1)
+        practice.clock.advance(timedelta(seconds=5))
+        looked = json.loads(json.dumps(first.looked))
+        page = practice.open(page_size=2).pull(practice.people_stream, cursor, Tier.FAST, looked=looked)
+        assert refs([page]) == late
+        again = practice.open().pull(practice.people_stream, cursor, Tier.FAST, looked=page.looked)
+        assert set(refs([again])) >= set(late), "what shows late is looked for behind where the last look ended"
+
     def test_the_fast_tier_shows_what_the_complete_one_does_not_yet_and_moves_nothing(self, practice: Practice) -> None:
         practice.add_people(2)
         practice.clock.advance(NOW_ON)

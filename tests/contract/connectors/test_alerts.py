@@ -84,7 +84,7 @@ class Portal(Told):
 def told(request: pytest.FixtureRequest) -> Told:
     if request.param == "salesforce":
         return Org(request.getfixturevalue("org"))
-    return Portal(request.getfixturevalue("portal"))
+    return Portal(request.getfixturevalue("practice"))
 
 
 def test_the_owner_gets_one_task_with_the_reasons(told: Told) -> None:

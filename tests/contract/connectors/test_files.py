@@ -44,6 +44,7 @@ NOTHING_LATE = "a file is complete as soon as it lies there: there is one tier"
 NO_CALLS = "files are read without calls: nothing to meter, to log in to or to lose on the way"
 NOT_HERE: Mapping[str, str] = {
     "test_the_fast_tier_shows_what_the_complete_one_does_not_yet_and_moves_nothing": NOTHING_LATE,
+    "test_a_look_goes_on_behind_where_the_last_one_ended": NOTHING_LATE,
     "test_a_row_that_becomes_visible_late_is_not_lost": NOTHING_LATE,
     "test_a_merged_record_leads_to_the_one_that_stays": "an export holds no trace of a merge",
     "test_an_answer_lost_after_the_commit_is_made_good_by_sending_again": NO_CALLS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -21,21 +21,7 @@ from sandbox.profiles import Bites, Profile
 from tests.contract.connectors.crm_contract import NOW_ON, START, deletions, drain, people, refs
 from tests.contract.connectors.hubspot_portal import HOUR, PracticePortal, only
 from tests.contract.connectors.hubspot_site import TOKEN, VARIABLE, Site
-from tests.contract.connectors.practice import Host, hosted
-
-
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    with hosted(tmp_path_factory.mktemp("hubspot")) as running:
-        yield running
-
-
-@pytest.fixture
-def practice(host: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticePortal]:
-    monkeypatch.setenv(VARIABLE, TOKEN)
-    made = PracticePortal(host, "v3")
-    yield made
-    made.site.close()
+from tests.contract.connectors.practice import Host
 
 
 def test_the_history_of_attributes_comes_with_the_first_load_and_with_every_complete_change(
@@ -114,6 +100,20 @@ def test_what_the_fast_tier_handed_on_comes_again_when_it_changes_or_another_pro
     assert set(refs(drain(crm, "contacts", cursor))) == {one, two}
 
 
+def test_a_look_reads_the_rows_of_several_pages_at_once(practice: PracticePortal) -> None:
+    crm = practice.open(page_size=2)
+    cursor = drain(crm, "contacts", None)[-1].cursor
+    made = practice.add_people(12)
+    practice.clock.advance(timedelta(seconds=5))
+    practice.site.calls.clear()
+    ten, two = drain(crm, "contacts", cursor, Tier.FAST)
+    assert (len(refs([ten])), len(refs([two])), ten.looked) == (10, 2, None)
+    assert set(refs([ten, two])) == set(made)
+    asked = [endpoint.rpartition("contacts/")[2] for endpoint in practice.site.endpoints()]
+    hydrated = ["batch/read", "companies/batch/read"]
+    assert asked == [*["search"] * 5, *hydrated, "search", *hydrated]
+
+
 def test_a_version_that_is_stored_is_not_read_again(practice: PracticePortal) -> None:
     cursor = drain(practice.open(), "contacts", None)[-1].cursor
     edited, *others = practice.add_people(3)
@@ -149,12 +149,17 @@ def test_a_fetch_takes_any_number_and_knows_an_erased_contact(practice: Practice
 
 
 def test_a_contact_in_the_recycle_bin_is_deleted_when_it_was_and_not_erased(practice: PracticePortal) -> None:
-    (ref,) = practice.add_people(1)
+    ref, erased = practice.add_people(2)
     practice.delete(ref)
+    practice.delete(erased)
+    practice.portal.gdpr_delete(erased.id)
     at = practice.clock.now()
     practice.clock.advance(NOW_ON)
     (gone,) = practice.open().fetch([ref]).deletions
     assert (gone.ref, gone.erased, gone.deleted_at.replace(microsecond=0)) == (ref, False, at.replace(microsecond=0))
+    assert gone.binned
+    (emptied,) = practice.open().fetch([ref, erased], binned=True).deletions
+    assert (emptied.ref, emptied.erased) == (erased, True), "what lies in the bin still is left out"
 
 
 def test_a_date_that_runs_ahead_moves_no_cursor_past_what_is_yet_to_be_written(

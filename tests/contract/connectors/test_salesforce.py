@@ -25,11 +25,9 @@ class TestSalesforceKeepsTheContractInBulk(CrmContract):
     """Every first load by a bulk query, however small."""
 
     @pytest.fixture
-    def practice(
-        self, salesforce_host: Host, salesforce_directory: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> Iterator[Practice]:
+    def practice(self, host: Host, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Practice]:
         monkeypatch.setenv("SF_SECRET", SECRET)
-        org = PracticeOrg(salesforce_host, salesforce_directory, bulk_from=1)
+        org = PracticeOrg(host, directory, bulk_from=1)
         yield org
         org.close()
 

@@ -26,9 +26,9 @@ ODD = ('two\nlines, "quoted"', "null", "N/A", "line\u2028separator", "a\rreturn"
 
 
 @pytest.fixture
-def bulk(salesforce_host: Host, salesforce_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeOrg]:
+def bulk(host: Host, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeOrg]:
     monkeypatch.setenv("SF_SECRET", SECRET)
-    org = PracticeOrg(salesforce_host, salesforce_directory, bulk_from=1)
+    org = PracticeOrg(host, directory, bulk_from=1)
     yield org
     org.close()
 

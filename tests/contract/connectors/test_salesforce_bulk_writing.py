@@ -37,9 +37,9 @@ class Shelf:
 
 
 @pytest.fixture
-def large(salesforce_host: Host, salesforce_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeOrg]:
+def large(host: Host, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeOrg]:
     monkeypatch.setenv("SF_SECRET", SECRET)
-    org = PracticeOrg(salesforce_host, salesforce_directory)
+    org = PracticeOrg(host, directory)
     yield org
     org.close()
 
@@ -238,6 +238,23 @@ def test_a_job_that_takes_too_long_is_called_off(large: PracticeOrg) -> None:
     results = crm.collect(shelf.parcel, made)
     assert {result.outcome for result in results or ()} == {WriteOutcome.WRITTEN}, "what was done stays done"
     assert crm.push_size(10**6) == 200
+
+
+def test_a_job_under_way_is_called_off_when_writing_is_to_stop(large: PracticeOrg) -> None:
+    made = large.add_people(MANY)
+    queued = {"count": 1, "effect": {"status": 200, "json": {"id": "750", "state": "UploadComplete"}}}
+    large.faults.add([{"method": method, "path": "/jobs/ingest/[^/]+$", **queued} for method in ("PATCH", "GET")])
+    asked: list[str] = []
+    crm = opened(large, observer=lambda exchange: asked.append(f"{exchange.method} {exchange.endpoint}"))
+    shelf = Shelf()
+    crm.push([FieldWrite(ref, VALUES) for ref in made], shelf)
+    assert shelf.parcel is not None
+    asked.clear()
+    results = crm.collect(shelf.parcel, made, call_off=True)
+    assert asked[:2] == ["GET jobs/ingest/{id}", "PATCH jobs/ingest/{id}"]
+    assert {result.outcome for result in results or ()} <= {WriteOutcome.RETRY, WriteOutcome.UNRESOLVED}
+    assert large.writes() == []
+    assert crm.push_size(10**6) == 1000, "jobs are used again afterwards"
 
 
 def test_a_warning_duplicate_rule_sends_the_rows_to_where_it_can_be_answered(large: PracticeOrg) -> None:

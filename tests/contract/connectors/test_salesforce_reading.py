@@ -164,10 +164,10 @@ def test_the_cursor_never_passes_what_is_in_flight(org: PracticeOrg) -> None:
 
 
 def test_pages_that_come_shorter_than_asked_for_are_not_taken_for_the_last(
-    salesforce_host: Host, salesforce_directory: Path, monkeypatch: pytest.MonkeyPatch
+    host: Host, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SF_SECRET", SECRET)
-    org = PracticeOrg(salesforce_host, salesforce_directory, page_rows=9)
+    org = PracticeOrg(host, directory, page_rows=9)
     made = org.add_people(30)
     org.clock.advance(NOW_ON)
     pages = drain(org.open(page_size=25), "leads", None)
@@ -229,6 +229,10 @@ def test_a_row_that_no_query_shows_is_fetched_as_a_deletion(org: PracticeOrg) ->
     page = org.open().fetch([purged, stays])
     assert deletions([page]) == {purged: Deletion(purged, START, unseen=True)}
     assert refs([page]) == [stays]
+    (emptied,) = org.open().fetch([purged], binned=True).deletions
+    assert emptied.erased, "it lay in the bin and was purged from there"
+    (kept,) = org.open(erase_purged=False).fetch([purged], binned=True).deletions
+    assert not kept.erased
     with pytest.raises(ValueError, match="one object"):
         org.open().fetch([stays, org.contact()])
     with pytest.raises(LookupError):

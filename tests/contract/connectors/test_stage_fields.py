@@ -111,9 +111,9 @@ class TestSalesforce:
 
 
 class TestHubspot:
-    def test_both_properties_follow_and_are_proved_like_a_score(self, portal: PracticePortal) -> None:
-        (id,) = portal.site.people(1, lifecyclestage="lead")
-        ref, crm = portal.ref(id), portal.open(**LIVES)
+    def test_both_properties_follow_and_are_proved_like_a_score(self, practice: PracticePortal) -> None:
+        (id,) = practice.site.people(1, lifecyclestage="lead")
+        ref, crm = practice.ref(id), practice.open(**LIVES)
         values: dict[ScoreField, Value] = {ScoreField.SCORE: 90, LIFECYCLE: "marketingqualifiedlead", LEAD: "OPEN"}
         (result,) = crm.push([FieldWrite(ref, values, over={LIFECYCLE: "lead", LEAD: None})])
         assert (result.outcome, result.kept) == (WriteOutcome.WRITTEN, {})
@@ -129,18 +129,18 @@ class TestHubspot:
         ],
     )
     def test_a_property_that_must_stay_keeps_no_score(
-        self, portal: PracticePortal, field: ScoreField, value: str, over: str, now: str, why: str
+        self, practice: PracticePortal, field: ScoreField, value: str, over: str, now: str, why: str
     ) -> None:
-        (id,) = portal.site.people(1, **{field.vendor: now})
-        ref, crm = portal.ref(id), portal.open(**LIVES)
+        (id,) = practice.site.people(1, **{field.vendor: now})
+        ref, crm = practice.ref(id), practice.open(**LIVES)
         (result,) = crm.push([write(ref, field, value, over)])
         assert why in kept(result)
         assert crm.read_back([ref]) == {ref: {ScoreField.SCORE: 90, field: now}}
 
-    def test_a_lifecycle_stage_goes_back_where_that_is_wanted(self, portal: PracticePortal) -> None:
+    def test_a_lifecycle_stage_goes_back_where_that_is_wanted(self, practice: PracticePortal) -> None:
         option = {**LIVES["lifecycle_stage"], "backward": True}
-        (id,) = portal.site.people(1, lifecyclestage="salesqualifiedlead")
-        ref, crm = portal.ref(id), portal.open(lifecycle_stage=option)
+        (id,) = practice.site.people(1, lifecyclestage="salesqualifiedlead")
+        ref, crm = practice.ref(id), practice.open(lifecycle_stage=option)
         (result,) = crm.push([write(ref, LIFECYCLE, "marketingqualifiedlead", "salesqualifiedlead")])
         assert result.kept == {}
         assert crm.read_back([ref])[ref][LIFECYCLE] == "marketingqualifiedlead"
@@ -160,11 +160,11 @@ class TestHubspot:
         ],
     )
     def test_a_value_that_the_account_does_not_have_is_told_with_those_that_it_has(
-        self, portal: PracticePortal, options: Mapping[str, Any], said: str
+        self, practice: PracticePortal, options: Mapping[str, Any], said: str
     ) -> None:
-        schema = portal.portal.schemas["contacts"]
+        schema = practice.portal.schemas["contacts"]
         status = schema.get("hs_lead_status")
         assert status is not None
         schema.put(replace(status, options=(*status.options, Option("Working it", "WORKING"))))
-        found = [its.what for its in portal.open(**options).check() if its.code == "stage_value_missing"]
+        found = [its.what for its in practice.open(**options).check() if its.code == "stage_value_missing"]
         assert [what for what in found if said in what], found

@@ -6,13 +6,12 @@ import json
 import re
 from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.cli.product import Product
-from tests.integration.sandbox.sandbox_process import Sandbox, refusal
+from tests.integration.sandbox.sandbox_process import Sandbox
 
 CLOSED = "https://localhost:1"
 
@@ -62,7 +61,7 @@ ROWS = [
     Row("fields are not there", ("salesforce/Lead.Nope__c: ", "salesforce/Contact.Nope__c: ", "create it",
         "hubspot/contacts.nope: ", "create it with type number"),
         {"fields": {"score": "Nope__c"}}, {"fields": {"score": "nope"}}),
-    Row("nobody declared the attribute", ("source salesforce: no attribute is named 'budgt'", "budget"),
+    Row("nobody declared the attribute", ("salesforce: attributes.budgt: no attribute is named 'budgt'", "budget"),
         {"attributes": {"budgt": "Budget__c"}}, code=2),
     Row("nobody is that org", ("`sources` hubspot names the Salesforce org 'acme', which no source is",
         "there are salesforce"), hubspot={"salesforce": "acme"}, code=2),
@@ -144,12 +143,3 @@ def test_a_crm_that_was_never_read_keeps_nobody_of_the_other_waiting(product: Pr
     status = product.run("status", config=config, LEADGAUGE_DATABASE_URL=database_url)
     assert status.code == 1
     assert re.search(r"needs a person: salesforce[^:]*: salesforce/Lead.Nope__c: ", status.err)
-
-
-def test_a_port_of_practice_crms_is_taken(practice: Sandbox, tmp_path: Path) -> None:
-    port = practice.address["hubspot"]["url"].rsplit(":", 1)[1]
-    code, said = refusal(tmp_path / "second", "--hubspot-port", port)
-    assert code == 2
-    assert len(said) == 1
-    assert f"port {port} for HubSpot cannot be used" in said[0]
-    assert "another --hubspot-port" in said[0]

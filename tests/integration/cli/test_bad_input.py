@@ -49,7 +49,7 @@ DATABASE, REDIS, BROKER = "LEADGAUGE_DATABASE_URL", "LEADGAUGE_REDIS_URL", "LEAD
 ROWS = [
     # The configuration: every mistake at once.
     Row("status", 2, (
-        "configured.yaml: `partition` is no setting; did you mean `partitions`?",
+        "configured.yaml:6: `partition` is no setting; did you mean `partitions`?",
         "`plan_every` is no length of time; write seconds, or ISO 8601 as in PT30S",
         "`lease` should be greater than 0 seconds",
         "`log_level` should match",

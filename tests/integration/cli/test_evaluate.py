@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -81,11 +82,18 @@ def test_on_a_screen_it_says_what_it_comes_to_and_keeps_a_column_for_a_reason(ru
         "Quelle",
         "--keep",
         "Rabatt=agreed before the call",
+        "--revenue",
+        "Umsatz",
     )
     assert ended.code == 0
     assert ended.out.startswith("The best fifth of the leads holds")
     for words in ("Rabatt", "kept", "leer", "empty in every row", "left out as asked", "naive Bayes", "Whom to call?"):
         assert words in ended.out, words
+    said = re.search(r"a lead brought ([\d,]+) against ([\d,]+) in\s+revenue", ended.out)
+    assert said is not None
+    best, rest = (float(each.replace(",", "")) for each in said.groups())
+    assert best > 2 * rest, "whoever converts brings about 1,000"
+    assert "Umsatz" not in ended.out, "nothing is learnt from it"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +109,7 @@ def test_on_a_screen_it_says_what_it_comes_to_and_keeps_a_column_for_a_reason(ru
         ("a,y\n1,0\n2,1\n", (), "at least 10 of each are needed"),
         ("a,y\n" + "1,b\n2,c\n3,d\n" * 30, (), "Say --converted VALUE"),
         ("a,y\n" + "1,0\n2,1\n" * 30, ("--time", "a"), "'a' is no time"),
+        ("a,y\n" + "x,0\nz,1\n" * 30, ("--revenue", "a"), "'a' cannot be a revenue: it holds no numbers"),
         ("a,y\n" + "1,0\n2,1\n" * 30, ("--keep", "b=because"), "no column is called 'b'"),
         ("a,y\n" + "1,0\n2,1\n" * 30, ("--keep", "a"), "write COLUMN=REASON"),
         ("a,y\n" + "1,0\n2,1\n" * 30, ("--out", "/nowhere/page.html"), "there is no directory /nowhere"),

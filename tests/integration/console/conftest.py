@@ -164,9 +164,16 @@ def _fill(process: Process) -> None:
         apply(connection, page, NOW - timedelta(hours=2))
     writable = {"crm": frozenset(ScoreField)}
     rescore(
-        process.engine, process.arrow, process.bases(), 0, 1, timedelta(days=365), writable, NOW - timedelta(hours=1)
+        process.engine,
+        process.arrow,
+        process.goals.bases(),
+        0,
+        1,
+        timedelta(days=365),
+        writable,
+        NOW - timedelta(hours=1),
     )
-    model = by_hand({feature.name: feature for feature in process.features})
+    model = by_hand({feature.name: feature for feature in process.vocabulary.features})
     artefact, manifest = pack(model, {"goal": "default"}, None)
     with process.engine.begin() as connection:
         models.register(connection, "default", "", model.kind, artefact, manifest, None, "ann", "", NOW)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
+from fastapi.routing import APIRoute
+from redis import Redis
 
 from tests.integration.console.conftest import PASSWORD, Browser, Office, served
 from worker.bootstrap import Process
+from worker.console.app import ROOMS
 from worker.console.serve import check
+from worker.console.throttle import Throttle, TooManyTries
 from worker.settings import ConfigurationError
 from worker.store import accounts, sessions
 from worker.store.accounts import AccountError, Role
@@ -78,6 +83,9 @@ def test_signing_in_leads_on_and_never_elsewhere(office: Office) -> None:
         cookie = answer.headers["set-cookie"]
         assert "HttpOnly" in cookie
         assert "SameSite=lax" in cookie
+    with office.process.engine.begin() as connection:
+        accounts.disable(connection, accounts.find(connection, "nora"), office.process.now())
+    assert office.browser().sign_in("nora").status_code == 401, "a disabled account, by the right password"
 
 
 def test_sessions_end_by_idling_by_age_and_by_somebodys_hand(office: Office) -> None:
@@ -96,6 +104,9 @@ def test_sessions_end_by_idling_by_age_and_by_somebodys_hand(office: Office) -> 
         assert not sessions.use(connection, "another", now, idle)
         assert sessions.end_all(connection, account, now) == 2
         assert not sessions.use(connection, "secret token", now, idle)
+        sessions.begin(connection, account, Kind.TOKEN, "secret of late", "", now, now + timedelta(days=7))
+        accounts.disable(connection, account, now)
+        assert not sessions.use(connection, "secret of late", now, idle), "a disabled account has none that goes on"
     browser = office.signed_in(Role.VIEWER, "vera")
     assert office.rows("SELECT count(*) FROM console_session WHERE position('vera' in encode(digest, 'escape')) > 0")
     number = office.rows("SELECT max(id) FROM console_session")[0][0]
@@ -107,21 +118,30 @@ def test_sessions_end_by_idling_by_age_and_by_somebodys_hand(office: Office) -> 
     assert "has ended" in browser.get(ended.headers["location"]).text
 
 
-FORBIDDEN: list[tuple[Role, str, dict[str, Any]]] = [
-    (Role.VIEWER, "/threshold/draft", {"version": 0, "enter": 60}),
-    (Role.VIEWER, "/rules/draft", {"version": 0, "text": "x"}),
-    (Role.VIEWER, "/model/train", {}),
-    (Role.EDITOR, "/threshold/publish", {"version": 1}),
-    (Role.EDITOR, "/threshold/revert", {"revision": 1}),
-    (Role.EDITOR, "/rules/publish", {"version": 1}),
-    (Role.EDITOR, "/model/1/promote", {}),
-    (Role.EDITOR, "/model/rollback", {}),
-    (Role.EDITOR, "/writes/retry", {"ids": 1}),
-    (Role.EDITOR, "/writes/dismiss", {"ids": 1, "reason": "x"}),
-    (Role.EDITOR, "/writes/pause", {"reason": "x"}),
-    (Role.PUBLISHER, "/access/role", {"name": "root", "role": "viewer"}),
-    (Role.PUBLISHER, "/access/disable", {"name": "root"}),
-]
+LEAST: dict[Role, str] = {
+    Role.EDITOR: """
+        GET /threshold/replay     POST /threshold/draft     POST /threshold/document  POST /threshold/discard
+        POST /threshold/rebase    GET /model/{number}/replay  POST /model/train       POST /rules/check
+        POST /rules/draft         POST /rules/discard       GET /rules/try            GET /rules/replay
+        PUT /api/v1/policy/drafts/{name}     DELETE /api/v1/policy/drafts/{name}  POST /api/v1/models/train
+        GET /api/v1/policy/drafts/{name}/replay  POST /api/v1/rules/check         PUT /api/v1/rules/draft
+    """,
+    Role.PUBLISHER: """
+        POST /threshold/publish   POST /threshold/revert    POST /model/rollback      POST /model/{number}/promote
+        POST /model/{number}/retire  POST /rules/publish    POST /rules/revert        POST /writes/retry
+        POST /writes/dismiss      POST /writes/pause        POST /writes/resume
+        POST /api/v1/policy/drafts/{name}/publish  POST /api/v1/policy/history/{revision}/revert
+        POST /api/v1/models/{number}/promote       POST /api/v1/models/{number}/retire
+        POST /api/v1/models/rollback               POST /api/v1/rules/draft/publish
+        POST /api/v1/writes/retry  POST /api/v1/writes/dismiss  PUT /api/v1/pauses   DELETE /api/v1/pauses
+    """,
+    Role.ADMIN: """
+        POST /access/role         POST /access/disable      POST /access/enable       GET /api/v1/accounts
+        PUT /api/v1/accounts/{name}/role           DELETE /api/v1/accounts/{name}
+    """,
+}
+OWN = {"POST /access/password", "POST /access/sessions/end"}
+"""What everybody may do to what is theirs."""
 
 
 def test_an_open_page_keeps_nobody_signed_in(office: Office) -> None:
@@ -139,11 +159,25 @@ def test_an_open_page_keeps_nobody_signed_in(office: Office) -> None:
 
 
 def test_who_may_not(office: Office) -> None:
-    browsers = {role: office.signed_in(role) for role in Role}
-    for role, path, form in FORBIDDEN:
-        answer = browsers[role].post(path, **form)
-        assert answer.status_code == 403, (role, path)
-        assert "this needs the role" in answer.text
+    calls = {role: re.findall(r"([A-Z]+) (\S+)", told) for role, told in LEAST.items()}
+    changes = {
+        f"{method} {prefix}{route.path}"
+        for room in ROOMS
+        for prefix, router in (("", room.pages), ("/api/v1", room.api))
+        for route in router.routes if isinstance(route, APIRoute)
+        for method in (route.methods or set()) - {"GET"}
+    }  # fmt: skip
+    told = {" ".join(call) for those in calls.values() for call in those}
+    assert changes - told == OWN, "whoever adds a change says here who may do it"
+    roles = list(Role)
+    for least, those in calls.items():
+        browser = office.signed_in(roles[roles.index(least) - 1])
+        headers = {"Origin": office.base, "X-CSRF-Token": browser.mark()}
+        for method, path in those:
+            address = office.base + path.format(number=1, name="root", revision=1)
+            answer = browser.session.request(method, address, headers=headers, timeout=20)
+            assert answer.status_code == 403, (least, method, path)
+            assert f"this needs the role {least}" in answer.text
     assert not office.rows("SELECT FROM policy WHERE revision > 1")
 
 
@@ -232,6 +266,11 @@ def test_programs_have_tokens(office: Office) -> None:
 
     assert call("GET", "/me").json() == {"name": "robot", "role": "editor", "via": "api"}
     assert call("GET", "/me", "lgk_two").status_code == 401
+    browser = office.browser()
+    browser.session.cookies.set("leadgauge", "lgk_one", path="/")
+    assert browser.get("/", allow_redirects=False).status_code == 303, "a token is no browser's session"
+    secret = office.signed_in(Role.ADMIN).session.cookies["leadgauge"]
+    assert call("GET", "/me", secret).status_code == 401, "nor is a browser's session a token"
     assert call("PUT", "/pauses", params={"reason": "x"}).status_code == 403
     saved = call("PUT", "/rules/draft", json={"text": "version: 1", "version": 0})
     assert saved.json()["version"] == 1
@@ -245,3 +284,15 @@ def test_programs_have_tokens(office: Office) -> None:
     for path, methods in paths.items():
         if not re.search(r"\{|drafts/|/change|/accounts", path) and "get" in methods:
             assert call("GET", path.removeprefix("/api/v1"), params={"enter": 60}).status_code in (200, 202), path
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_whoever_tries_many_names_has_to_wait(office: Office, away: bool) -> None:
+    address = uuid.uuid4().hex
+    with Redis.from_url("redis://127.0.0.1:1/0" if away else office.process.addresses.redis) as redis:
+        throttle = Throttle(redis)
+        for name in range(50):
+            throttle.enter(f"{address} {name}", address)
+        with pytest.raises(TooManyTries):
+            throttle.enter("one more", address)
+        throttle.enter("from elsewhere", f"not {address}")

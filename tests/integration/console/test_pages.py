@@ -48,6 +48,33 @@ def test_the_overview_says_how_it_stands(office: Office) -> None:
     assert "10 writes refused" in shown
 
 
+@pytest.mark.parametrize(
+    ("page", "asked"),
+    [
+        ("/", {"/overview/live"}), ("/threshold", {"/threshold/spread"}), ("/leads?q=a&bucket=hot", {"/leads/list"}),
+        ("/leads/{person}", {"/leads/{person}/live"}), ("/model", {"/model/live"}), ("/model/1", {"/model/1/compare"}),
+        ("/writes?state=refused", {"/writes/figures", "/writes/list?state=refused"}), ("/audit", {"/audit/list"}),
+    ],
+)  # fmt: skip
+def test_pages_ask_for_what_is_new(office: Office, page: str, asked: set[str]) -> None:
+    browser, person = office.signed_in(Role.VIEWER), office.people[0]
+    shown = browser.get(page.format(person=person)).text
+    found = set(
+        re.findall(r'<div id="[a-z]+"[^>]* hx-get="([^"]+)"[^>]* hx-trigger="every \d+s" hx-swap="innerMorph"', shown)
+    )
+    assert found == {address.format(person=person) for address in asked}
+    for address in found:
+        answer = browser.get(address, params={"enter": 60} if "spread" in address else {})
+        assert answer.status_code == 200
+        assert "<html" not in answer.text
+
+
+def test_a_list_that_goes_on_says_so(office: Office) -> None:
+    browser = office.signed_in(Role.VIEWER)
+    assert "data-later" not in browser.get("/leads/list").text
+    assert "data-later" in browser.get("/leads/list?after=101:1").text, "whoever looks at it is not thrown back"
+
+
 def test_a_threshold_from_the_slider_to_the_policy(office: Office) -> None:
     editor, publisher = office.signed_in(Role.EDITOR, "ed"), office.signed_in(Role.PUBLISHER, "pia")
     meant = plain(until_made(editor, "/threshold/what-if?enter=40&reps=2&each=10"))
@@ -119,6 +146,8 @@ def test_a_leads_reasons_add_up(office: Office) -> None:
     points = [int(number.replace("\u2212", "-")) for number in re.findall(r"<strong>([+\u2212]\d+)</strong>", shown)]
     assert sum(points) == score
     assert f"= {score}" in plain(shown)
+    assert re.search(r"Grade [ABC][123] ?: (fit|engagement) [+\u2212]\d", plain(shown))
+    assert re.search(r"BANT \d of 4", plain(shown))
     assert f"{score} hot" in page or f"{score} warm" in page or f"{score} nurture" in page
     assert "verified" in page or "FIELD_CUSTOM_VALIDATION_EXCEPTION" in page
     changed = plain(browser.get(f"/leads/{person}/change?span=7d").text)
@@ -161,6 +190,7 @@ def test_writes_are_tried_again_dismissed_and_stopped(office: Office) -> None:
     assert "a test org" in plain(browser.get(f"/writes/{rows[2]}").text)
     assert browser.post("/writes/pause", reason="audit").headers["hx-redirect"]
     assert "stopped since" in plain(browser.get("/writes").text)
+    assert "Write again" in plain(browser.get("/writes/figures").text), "for whoever has had the page open"
     assert browser.post("/writes/resume").headers["hx-redirect"]
     assert not office.rows("SELECT FROM pause")
     assert [row.who for row in audit(office, "writes.pause")] == ["willi"]

@@ -23,6 +23,7 @@ from worker.bootstrap import Process
 from worker.console.provider import role_of
 from worker.console_settings import Oidc
 from worker.settings import Settings
+from worker.store import accounts
 from worker.store.accounts import Role
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -136,8 +137,11 @@ def test_groups_decide_what_somebody_may_do_at_each_sign_in(idp: Idp, staff: tup
     refused = back(Browser(browser.base), idp)
     assert refused.status_code == 403
     assert "none of the groups" in refused.text
-    with process.engine.connect() as connection:
+    with process.engine.begin() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM console_account").scalar_one() == 1
+        accounts.disable(connection, accounts.find(connection, "mia@example.com"), process.now())
+    idp.claims |= {"groups": ["sales"]}
+    assert "This account is disabled" in back(Browser(browser.base), idp).text
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from worker.rescoring.batch import rescore
 from worker.rescoring.past import retell
 from worker.settings import Settings
 from worker.steering.replay import Side, paths_of, recorded
-from worker.store import journeys, ledger, live, outbox, revisions, scores, stages, tallies
+from worker.store import happenings, journeys, ledger, live, outbox, revisions, scores, stages, tallies
 from worker.sync.apply import apply
 
 NOW = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -78,7 +78,7 @@ class World:
         """Time alone; then whoever is due is scored, and what should be written is."""
         self.now += timedelta(days=days)
         process, year = self.process, timedelta(days=365)
-        while rescore(process.engine, process.arrow, process.bases(), 0, 1, year, WRITABLE, self.now).people:
+        while rescore(process.engine, process.arrow, process.goals.bases(), 0, 1, year, WRITABLE, self.now).people:
             pass
         with process.engine.begin() as connection:
             for row in outbox.take(connection, "crm", outbox.Limits(12, 3), self.now, 9).rows:
@@ -89,19 +89,20 @@ class World:
     def replayed(self) -> list[list[str]]:
         """Her stages as a replay of all these days tells them, by the recorded scores and by scores told again."""
         arrow, since = self.process.arrow, NOW - timedelta(days=1)
-        basis, _ = self.process.drafted(GOAL)
+        basis, _ = self.process.goals.drafted(GOAL)
         rows = journeys.scores(arrow, GOAL, since, self.now)
         (person,) = rows.get_column("person_id").unique()
         began = live.since(arrow)
         assert began is not None
         told = retell(arrow, [person], [basis], began, self.now).paths[0]
+        moving = happenings.moving(arrow, GOAL, [basis.policy], self.now)
         found = []
         for path in (paths_of(rows), told):
-            (known, _) = recorded(
-                arrow, GOAL, basis.goal, rows, [path] * 2, journeys.values(arrow, ()),
+            ((known, shares), _) = recorded(
+                arrow, GOAL, basis.goal, rows, [path] * 2, journeys.values(arrow, ()), moving,
                 [Side(basis.policy, basis)] * 2, since, self.now,
             )  # fmt: skip
-            reached = [STAGES[code].value for code in run(known, basis.policy).stage.tolist()]
+            reached = [STAGES[code].value for code in run(known, basis.policy, shares).stage.tolist()]
             found.append([stage for stage, _ in groupby(reached)])
         return found
 
@@ -159,7 +160,7 @@ def test_a_lead_from_birth_to_its_second_chance(world: World) -> None:
         ("opportunity", "customer", "a deal was won"),
     ]
     assert world.replayed() == [[to for _, to, _ in shown]] * 2
-    policy = world.process.bases()[0].policy
+    policy = world.process.goals.bases()[0].policy
     for before, move in pairwise([None, *world.moves()]):
         assert move is not None
         was = Position.remembered(before.to_stage, NOW, None, before.memory) if before else None
@@ -228,7 +229,7 @@ def test_noise_of_five_points_around_a_line_flips_nobody_in_what_is_stored(world
         ]
         with process.engine.begin() as connection:
             apply(connection, Page({}, True, leads=leads), at)
-        done = rescore(process.engine, process.arrow, process.bases(), 0, 1, timedelta(days=365), WRITABLE, at)
+        done = rescore(process.engine, process.arrow, process.goals.bases(), 0, 1, timedelta(days=365), WRITABLE, at)
         assert done.people >= (len(lines) if not number else 1)
     with process.engine.connect() as connection:
         shown = connection.execute(

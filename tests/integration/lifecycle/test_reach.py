@@ -14,12 +14,14 @@ from sqlalchemy import text
 from connectors.records import RecordRef
 from tests.contract.connectors.practice import Host, hosted
 from tests.contract.connectors.salesforce_org import KEY, SECRET, PracticeOrg
+from tests.integration.console.conftest import Browser, served
 from worker.bootstrap import Process
 from worker.cli.explain import report_of
 from worker.lifecycle import policy as policies
 from worker.once import sync
 from worker.settings import Settings
-from worker.store import alerts, ledger, people, revisions
+from worker.steering import policies as steering
+from worker.store import alerts, brakes, ledger, people, revisions
 
 RULES = """
     version: 1
@@ -105,6 +107,12 @@ def _with(field: Any, *values: str) -> Any:
 
 def test_a_status_follows_until_a_rep_takes_it_and_the_owner_is_told_once(house: House) -> None:
     lead = house.org.lead(NumberOfEmployees=120, OwnerId=house.org.org.admin)
+    with house.engine.begin() as connection:
+        brakes.pause(connection, brakes.ALL, "a wrong rule", "ann", house.now())
+    house.passes(minutes=5)
+    assert (house.tasks(), house.status(lead)) == ([], NEW), "a pause holds tasks, too"
+    with house.engine.begin() as connection:
+        brakes.resume(connection, brakes.ALL)
     house.passes(minutes=5)
     assert house.status(lead) == MINE
     (task,) = house.tasks()
@@ -213,3 +221,9 @@ def test_a_policy_that_the_configuration_or_a_crm_contradicts_is_refused(house: 
             house.agree("default", policies.change(held, changes), held)
         assert said in str(refused.value)
     house.agree("default", policies.change(held, "buckets.0.at_least=95"), held)
+    with house.engine.begin() as connection:
+        steering.edit(connection, "default", "draft", ["buckets.0.name=burning"], "ann", house.now())
+    with served(house) as base:
+        refused_there = Browser(base).post("/threshold/publish", version=1)
+    assert refused_there.status_code == 422
+    assert "lacks burning" in refused_there.text, "the console asks as the command does"

@@ -82,13 +82,13 @@ class House:
     def _once(self) -> Rescored:
         process = self.process
         return rescore(
-            process.engine, process.arrow, process.bases(), 0, 1, timedelta(days=365), WRITABLE, self.time[0]
+            process.engine, process.arrow, process.goals.bases(), 0, 1, timedelta(days=365), WRITABLE, self.time[0]
         )
 
     def register(self, model: Model | None = None, **manifest: Any) -> int:
         """A challenger of everybody."""
-        made = model or by_hand({feature.name: feature for feature in self.process.features})
-        artefact, whole = pack(made, {"goal": GOAL, **manifest}, self.process.model_key)
+        made = model or by_hand({feature.name: feature for feature in self.process.vocabulary.features})
+        artefact, whole = pack(made, {"goal": GOAL, **manifest}, self.process.goals.model_key)
         with self.process.engine.begin() as connection:
             return models.register(
                 connection, GOAL, manifest.get("segment", ""), made.kind, artefact, whole, None, "ann", "", self.time[0]
@@ -127,10 +127,15 @@ def alter(house: House, number: int, query: str) -> None:
         connection.execute(text(f"UPDATE model SET {query} WHERE number = {number}"))
 
 
+def configure(process: Process, **settings: object) -> None:
+    """As if it had been started with these."""
+    process.settings = process.settings.model_copy(update=settings)
+    process.__dict__.pop("goals", None)
+
+
 def without_memory(house: House) -> None:
     """As another process would see it."""
-    house.process._models.clear()
-    house.process._bases = (None, ())
+    house.process.__dict__.pop("goals", None)
 
 
-__all__ = ["GOAL", "NOW", "House", "alter", "by_hand", "replace", "without_memory"]
+__all__ = ["GOAL", "NOW", "House", "alter", "by_hand", "configure", "replace", "without_memory"]

@@ -31,14 +31,14 @@ def visit(house: House, lead: str) -> None:
 def test_a_change_is_set_off_between_the_model_time_and_the_lead(house: House, tmp_path: Path) -> None:
     house.meet(4)
     house.rescore()
-    before, then = house.process.bases()[0], house.time[0]
+    before, then = house.process.goals.bases()[0], house.time[0]
     house.later(days=7)
     number = house.register(data={"conversions": 40})
     with house.process.engine.begin() as connection:
         registry.promote(connection, GOAL, number, author="ann", reason="", force=True, now=house.time[0])
     visit(house, "0001")
     house.rescore()
-    after, now = house.process.bases()[0], house.time[0]
+    after, now = house.process.goals.bases()[0], house.time[0]
     (person,) = (row.person_id for row in house.rows("SELECT person_id FROM subject WHERE key = '0001'"))
     with house.process.engine.connect() as connection:
         standing = scores.load(connection, GOAL, [person])[person]
@@ -58,9 +58,15 @@ def test_a_change_is_set_off_between_the_model_time_and_the_lead(house: House, t
     addresses = house.process.addresses
     places = {"LEADGAUGE_DATABASE_URL": addresses.database, "LEADGAUGE_REDIS_URL": addresses.redis, "COLUMNS": "80"}
     product = Product(tmp_path, places)
-    told = json.loads(product.run("explain", "crm/Lead/0001", "--since", "7d", "--json").out)[0]["change"]
+    report = json.loads(product.run("explain", "crm/Lead/0001", "--since", "7d", "--json").out)[0]
+    told, score = report["change"], report["score"]
+    assert sum(score["subtotals"].values()) == standing.score
+    assert {name: score[name] for name in ("grade", "probability")}.items() <= house.wanted()[person].items()
+    assert (score["horizon_days"], score["bant"][0]["ask"]) == (90, "is there a budget?")
     assert sum(move["points"] for move in told["change"]["moves"]) == pytest.approx(sum(moved.values()))
     shown = product.run("explain", "crm/Lead/0001", "--since", "7d").out
     assert all(words in shown for words in ("the lead moved", "time passed", "rounding", "pricing page view"))
+    assert f"Grade {score['grade']}: " in shown
+    assert f"Probability {score['probability']:g} % of" in shown
     assert "write 12h, 7d, 2w" in product.run("explain", "crm/Lead/0001", "--since", "soon").said
     assert "choose an earlier time" in product.run("explain", "crm/Lead/0001", "--since", "2030-01-01").said

@@ -128,7 +128,7 @@ def test_a_challenger_is_retired(house: House, product: Product) -> None:
     number = house.register()
     assert product.run("model", "retire", str(number)).code == 0
     assert "no challenger" in product.run("model", "retire", str(number)).err
-    house.register(by_hand({feature.name: feature for feature in house.process.features}))
+    house.register(by_hand({feature.name: feature for feature in house.process.vocabulary.features}))
     listed = json.loads(product.run("model", "list", "--json").out)
     assert [model["state"] for model in listed] == ["challenger", "retired"]
 
@@ -158,7 +158,7 @@ def test_status_tells_of_the_models_and_needs_none_of_them_to_load(house: House,
     alter(house, number, "artefact = artefact || 'x'")
     without_memory(house)
     with pytest.raises(ModelRefused):
-        house.process.bases()
+        house.process.goals.bases()
     told = product.run("status")
     assert told.code == 1
     assert f"{number}, champion: drift unchecked" in told.out
@@ -184,7 +184,7 @@ def test_a_model_and_a_rule_file_are_replayed_from_the_facts(house: House, produ
     assert told["difference"]["entered"][1] > 0
     assert {person["record"] for person in told["becoming"]} <= {f"crm/Lead/{n:04}" for n in range(60)}
     assert told["groups"]["owner"] == {"(none)": [len(told["becoming"]), 0]}
-    basis, _ = house.process.drafted(GOAL)
+    basis, _ = house.process.goals.drafted(GOAL)
     paths = retell(house.process.arrow, sorted(recorded), [basis], NOW, NOW + timedelta(hours=1)).paths[0]
     assert dict(zip(paths.person.tolist(), paths.score.tolist(), strict=True)) == recorded
 
@@ -212,7 +212,7 @@ def test_status_tells_how_far_a_change_is_and_what_was_saved(house: House, produ
     halfway = Rollout(people=100, left=40, began=NOW, lately=60, span=timedelta(minutes=3))
     assert (halfway.share, halfway.done_at(NOW)) == (0.6, NOW + timedelta(minutes=2))
     with house.process.engine.connect() as connection:
-        (scale,) = house.process.scales(connection)
+        (scale,) = house.process.goals.scales(connection)
     follow(house.process.engine, scale, house.process.now)
     with pytest.raises(typer.Exit):
         follow(house.process.engine, replace(scale, policy=9), house.process.now, patience=0)

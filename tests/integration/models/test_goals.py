@@ -19,7 +19,7 @@ from tests.contract.connectors.crm_contract import START
 from tests.contract.connectors.practice import Host, hosted
 from tests.contract.connectors.salesforce_org import KEY, SECRET, PracticeOrg
 from tests.integration.cli.product import Product
-from tests.integration.models.conftest import by_hand
+from tests.integration.models.conftest import by_hand, configure
 from worker.bootstrap import Process
 from worker.once import Pass, sync
 from worker.scoring.model import Model
@@ -57,7 +57,7 @@ class Shop:
         return done
 
     def model(self, base: float) -> Model:
-        return by_hand({feature.name: feature for feature in self.process.features}, base)
+        return by_hand({feature.name: feature for feature in self.process.vocabulary.features}, base)
 
     def promote(self, goal: str, base: float, segment: str = "") -> int:
         model = self.model(base)
@@ -134,10 +134,10 @@ def test_each_goals_score_stands_in_fields_of_its_own(shop: Shop) -> None:
     upgrade = shop.promote(UPGRADE, -2.0)
     assert shop.sync().scored == 3
     first, second, third = (shop.held(ref) for ref in (german, american, partner))
-    assert first["Lead_Score_Version__c"] == f"model {everybody}, policy 1"
-    assert second["Lead_Score_Version__c"] == f"model {own}, policy 1", "the segment has a champion of its own"
+    assert first["Lead_Score_Version__c"] == f"model {everybody}, policy 1, 90 days"
+    assert second["Lead_Score_Version__c"] == f"model {own}, policy 1, 90 days", "the segment has a champion of its own"
     for row in (first, second):
-        assert row["Lead_Score_Version_Upgrade__c"] == f"model {upgrade}, policy 1"
+        assert row["Lead_Score_Version_Upgrade__c"] == f"model {upgrade}, policy 1, 90 days"
         assert row["Lead_Score_Status_Upgrade__c"] == "scored"
         assert row["Lead_Score_Reasons_Upgrade__c"]
         assert row["Lead_Stage_Upgrade__c"] is None, "a person has one stage"
@@ -161,7 +161,7 @@ def test_each_goals_score_stands_in_fields_of_its_own(shop: Shop) -> None:
     upgrade = shop.promote(UPGRADE, 0.5)
     assert shop.sync().scored == 3, "everybody is due when one goal's champion changes"
     after = shop.held(german)
-    assert after["Lead_Score_Version_Upgrade__c"] == f"model {upgrade}, policy 1"
+    assert after["Lead_Score_Version_Upgrade__c"] == f"model {upgrade}, policy 1, 90 days"
     assert after["Lead_Score__c"] == first["Lead_Score__c"]
     newest = shop.rows("SELECT DISTINCT ON (subject_id) cause FROM ledger ORDER BY subject_id, id DESC")
     assert "upgrade: bucket" in {row.cause for row in newest}
@@ -176,13 +176,13 @@ def test_each_goals_score_stands_in_fields_of_its_own(shop: Shop) -> None:
 def test_a_goal_that_is_added_later_scores_everybody(shop: Shop) -> None:
     ref = shop.org.lead()
     whole = shop.process.settings
-    shop.process.__dict__["settings"] = whole.model_copy(update={"goals": {WON: whole.goals[WON]}})
+    configure(shop.process, goals={WON: whole.goals[WON]})
     with shop.process.engine.begin() as connection:
         connection.execute(text("DELETE FROM policy WHERE goal = 'upgrade'"))
     assert shop.sync().scored == 1
-    shop.process.__dict__["settings"] = whole
+    configure(shop.process, goals=whole.goals)
     with shop.process.engine.connect() as connection:
-        assert len(shop.process.scales(connection)) == 1, "there is no policy of it yet"
+        assert len(shop.process.goals.scales(connection)) == 1, "there is no policy of it yet"
         assert "upgrade" in health.summary(connection, UPGRADE, shop.process.now()).problems[0]
     shop.org.clock.advance(timedelta(minutes=1))
     shop.process.migrate()
@@ -198,8 +198,7 @@ def test_a_broken_champion_of_a_further_goal_stops_no_other(shop: Shop) -> None:
     held = shop.held(ref)["Lead_Score_Upgrade__c"]
     with shop.process.engine.begin() as connection:
         connection.execute(text("UPDATE model SET artefact = artefact || 'x'"))
-        shop.process._models.clear()
-        shop.process._bases = (None, ())
+    del shop.process.goals  # as another process would see it
     shop.org.edit(ref)
     assert shop.sync().scored == 1
     assert shop.held(ref)["Lead_Score_Upgrade__c"] == held

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 import pytest
 from sqlalchemy import text
 
-from tests.integration.models.conftest import GOAL, House, alter, by_hand, without_memory
+from tests.integration.models.conftest import GOAL, House, alter, by_hand, configure, without_memory
 from worker.features.matrix import matrix
 from worker.lifecycle import policy as policies
 from worker.scoring.scale import PointScale, probability
@@ -38,10 +38,10 @@ def states(house: House) -> dict[int, State]:
 def log_odds(house: House) -> dict[int, float]:
     """What the model says of everybody, computed apart from the way that scores go."""
     process = house.process
-    model = by_hand({feature.name: feature for feature in process.features})
+    model = by_hand({feature.name: feature for feature in process.vocabulary.features})
     everybody = [row.id for row in house.rows("SELECT id FROM person")]
     known = facts.read(process.arrow, facts.At(house.time[0], everybody))
-    frame = matrix(known, process.features.only([feature.name for feature in model.features]))
+    frame = matrix(known, process.vocabulary.features.only([feature.name for feature in model.features]))
     return dict(zip(frame["person_id"].to_list(), model.log_odds(frame).tolist(), strict=True))
 
 
@@ -63,7 +63,7 @@ def test_rules_score_until_a_model_is_promoted_and_again_after_a_rollback(house:
 
     assert promote(house, number).scale is not None
     with house.process.engine.connect() as connection:
-        counted = people.counts(connection, house.process.scales(connection), house.time[0])
+        counted = people.counts(connection, house.process.goals.scales(connection), house.time[0])
     assert counted == {"people": 120, "dirty": 120}
     assert house.rescore() == 120, "a promotion makes everybody due"
     held = scale(house)
@@ -71,7 +71,7 @@ def test_rules_score_until_a_model_is_promoted_and_again_after_a_rollback(house:
         wanted = house.wanted()[person]
         assert wanted["score"] == held.score(said)
         assert wanted["probability"] == probability(said)
-        assert wanted["version"] == "model 1, policy 3"
+        assert wanted["version"] == "model 1, policy 3, 90 days"
         assert "ricing" in wanted["reasons"]
 
     house.later(minutes=5)
@@ -105,7 +105,7 @@ def test_every_reason_is_in_whole_points_that_add_up(house: House) -> None:
     house.meet(30)
     promote(house, house.register())
     everybody = [row.id for row in house.rows("SELECT id FROM person")]
-    basis = house.process.bases()[0]
+    basis = house.process.goals.bases()[0]
     verdicts = judge(read(house.process.arrow, facts.At(house.time[0], everybody), basis.features), basis)
     assert len(verdicts.people) == 30
     for verdict in verdicts.people.values():
@@ -122,7 +122,7 @@ def test_the_first_model_brings_a_scale_and_the_next_one_keeps_it(house: House) 
     said = sorted(log_odds(house).values())
     assert brought.score(said[(len(said) - 1) // 2]) == 50
     house.rescore()
-    second = house.register(by_hand({f.name: f for f in house.process.features}, base=-1.0))
+    second = house.register(by_hand({f.name: f for f in house.process.vocabulary.features}, base=-1.0))
     assert promote(house, second).scale is None
     assert scale(house) == brought, "70 means the same after every retraining"
 
@@ -176,13 +176,10 @@ def test_what_a_promotion_would_move_is_what_it_moves(house: House) -> None:
 
 
 def test_who_has_a_model_of_the_segment_is_scored_by_it_and_the_rest_by_everybodys(house: House) -> None:
-    house.process.__dict__["settings"] = house.process.settings.model_copy(
-        update={
-            "goals": {"default": house.process.settings.goal_named(None)[1].model_copy(update={"segment": "country"})}
-        }
-    )
+    goal = house.process.settings.goal_named(None)[1].model_copy(update={"segment": "country"})
+    configure(house.process, goals={"default": goal})
     house.meet(60)
-    features = {feature.name: feature for feature in house.process.features}
+    features = {feature.name: feature for feature in house.process.vocabulary.features}
     own = house.register(by_hand(features, base=-1.0), segment="US")
     promote(house, own)
     house.rescore()
@@ -201,7 +198,7 @@ def test_who_has_a_model_of_the_segment_is_scored_by_it_and_the_rest_by_everybod
 
 def test_a_segments_challenger_watches_its_segment_alone_beside_whoever_scores_it(house: House) -> None:
     goal = house.process.settings.goal_named(None)[1].model_copy(update={"segment": "country"})
-    house.process.__dict__["settings"] = house.process.settings.model_copy(update={"goals": {"default": goal}})
+    configure(house.process, goals={"default": goal})
     house.meet(60)
     everybody = house.register()
     promote(house, everybody)
@@ -226,7 +223,7 @@ def test_a_champion_that_was_altered_scores_nobody_and_says_so_once(house: House
     without_memory(house)
     for _ in range(2):
         with pytest.raises(ModelRefused, match="not those that were registered"):
-            house.process.bases()
+            house.process.goals.bases()
     events = house.rows("SELECT event FROM model_event ORDER BY id")
     assert [event.event for event in events] == ["registered", "promoted", "unusable"]
 
@@ -239,12 +236,12 @@ def test_a_challenger_that_was_altered_stops_nobody(house: House) -> None:
 
 
 def test_a_model_of_another_catalogue_is_refused_by_the_features_name(house: House) -> None:
-    features = {feature.name: feature for feature in house.process.features}
+    features = {feature.name: feature for feature in house.process.vocabulary.features}
     gone = replace(features["country"], name="planet")
     model = by_hand(features | {"country": gone})
     house.register(model)
     with pytest.raises(ModelRefused, match="planet"):
-        house.process.model(GOAL, 1)
+        house.process.goals.model(GOAL, 1)
 
 
 def test_a_promotion_without_figures_is_refused(house: House) -> None:

@@ -252,6 +252,8 @@ def test_from_history_to_a_champion_by_the_command_itself(house: House, monkeypa
     validation = made.manifest["validation"]
     assert {"base rate", "rules", "naive Bayes"} <= validation["rivals"].keys()
     assert sum(bucket["won"] for bucket in validation["business"]) > 0
+    assert any(times > 1.3 for times in made.manifest["rule_rates"].values()), "of whom a rule gave points"
+    assert house.process.goals.model(GOAL, 1).rates.rules == made.manifest["rule_rates"]
     assert validation["examples"] == [], "a manifest is never changed, so it holds nobody"
     with engine.connect() as connection:
         page = reports.page(connection, GOAL, 1)
@@ -259,7 +261,7 @@ def test_from_history_to_a_champion_by_the_command_itself(house: House, monkeypa
     assert "What the leads were worth" in page
     assert page.count('data-person="') == 10
     assert shadows > 0
-    assert house.process.model(GOAL, 1).model.signal
+    assert house.process.goals.model(GOAL, 1).model.signal
 
 
 def test_too_little_history_is_no_failure(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

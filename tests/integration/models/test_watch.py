@@ -23,7 +23,7 @@ def ask(house: House, kind: Kind) -> training.Request:
         training.ask(connection, GOAL, kind, Cause.CLI, "ann", house.time[0])
         taken = training.take(connection, "one", house.time[0], timedelta(seconds=60))
     assert taken is not None
-    perform(taken, house.process.shop(GOAL, {}), Policy())
+    perform(taken, house.process.goals.shop(GOAL, {}, house.process.arrow), Policy())
     with house.process.engine.connect() as connection:
         ended = training.get(connection, taken.id)
     assert ended is not None

@@ -65,6 +65,26 @@ def ask(
     return asyncio.run(asked())
 
 
+REST = """
+    INSERT INTO pause (source, reason, author, at) VALUES ('', 'a wrong rule', 'ann', :now);
+    INSERT INTO completeness (source, kind, name, day, rows, missed, checked_at) VALUES
+        ('shop', 'day', 'leads', CAST(:now AS date) - 3, 100, 5, :now),
+        ('shop', 'day', 'leads', CAST(:now AS date) - 4, 100, 0, :now);
+    INSERT INTO person (id, changed_at) VALUES (2, :now), (3, :now);
+    INSERT INTO score (goal, person_id, as_of, score, status, bucket, rules_revision, policy_revision)
+        VALUES ('default', 2, :now, 90, 'scored', 'hot', 1, 1), ('default', 3, :now, 80, 'scored', 'hot', 1, 1),
+            ('default', 1, :now, NULL, 'mismatch', 'unscored', 1, 1);
+    INSERT INTO model (goal, number, kind, state, digest, artefact, manifest, author, created_at)
+        VALUES ('default', 4, 'linear', 'champion', 'd', '', '{}', 'ann', :hour);
+    INSERT INTO drift (goal, number, at, level, body) VALUES ('default', 4, :now, 'alert',
+        '{"why": ["score"], "score": {"psi": 0.4}, "expected": 12.5, "observed": 3, "closed": {"auc": 0.6}}');
+    INSERT INTO training_request (goal, kind, cause, author, state, created_at, ended_at) VALUES
+        ('default', 'train', 'cli', 'ann', 'failed', :hour, :now), ('default', 'train', 'cli', 'ann', 'waiting',
+        :now, NULL);
+"""
+"""A pause, a day that was not read whole, people of a bucket, a model that has drifted, a training that failed."""
+
+
 def _fill(process: Process) -> None:
     with process.engine.begin() as connection:
         connection.execute(
@@ -95,31 +115,52 @@ def _fill(process: Process) -> None:
             """),
             {"then": NOW - timedelta(minutes=10)},
         )
+        for statement in REST.split(";"):
+            if statement.strip():
+                connection.execute(text(statement), {"now": NOW, "hour": NOW - timedelta(hours=1)})
+
+
+MODEL = {"age_seconds": 3600, "number": 4, "drift_level": 2, "score_psi": 0.4, "expected_conversions": 12.5,
+         "observed_conversions": 3, "matured_auc": 0.6}  # fmt: skip
 
 
 def test_the_state_is_told_as_it_is_and_names_nobody(process: Process) -> None:
     _fill(process)
+    process._gate.learn("shop", 40_000, 100_000)
     body, content_type = Exporter(process).answer("text/plain")
     assert content_type.startswith("text/plain")
     found = told(body)
     of_leads = (("source", "shop"), ("stream", "leads"))
-    expected = {
+    expected: Told = {
         ("leadgauge_up", (("part", "database"),)): 1,
         ("leadgauge_up", (("part", "redis"),)): 1,
         ("leadgauge_stream_lag_seconds", of_leads): 3600,
         ("leadgauge_stream_late_seconds", of_leads): 120,
         ("leadgauge_stream_failing", (("code", "AuthFailed"), *of_leads)): 1,
         ("leadgauge_due", (("queue", "compute"),)): 1,
-        ("leadgauge_due", (("queue", "sync"),)): 2,
-        ("leadgauge_people", ()): 1,
+        ("leadgauge_due", (("queue", "sync"),)): 1,  # what is paused is no work
+        ("leadgauge_people", ()): 3,
+        ("leadgauge_people_waiting", ()): 1,
+        ("leadgauge_bucket_people", (("bucket", "hot"), ("goal", "default"))): 2,
+        ("leadgauge_people_parked", (("goal", "default"),)): 1,
+        ("leadgauge_incomplete_days", (("name", "leads"), ("source", "shop"))): 1,
         ("leadgauge_people_oldest_wait_seconds", ()): 90,
         ("leadgauge_writes", (("source", "shop"), ("state", "verified"))): 2,
         ("leadgauge_writes_failed", (("code", "TOO_LONG"), ("source", "shop"), ("state", "refused"))): 2,
         ("leadgauge_write_oldest_seconds", (("source", "shop"),)): 600,
         ("leadgauge_writes_day", (("source", "shop"),)): 5,
         ("leadgauge_writes_day_verified", (("source", "shop"),)): 2,
-        ("leadgauge_writing_held", (("source", "shop"), ("why", "pause"))): 0,
-        ("leadgauge_problems", ()): 2,
+        ("leadgauge_writing_held", (("source", "shop"), ("why", "pause"))): 1,
+        ("leadgauge_writing_held", (("source", "shop"), ("why", "dry run"))): 0,
+        ("leadgauge_calls_used", (("source", "shop"),)): 40_000,
+        ("leadgauge_calls_limit", (("source", "shop"),)): 100_000,
+        ("leadgauge_calls_own", (("source", "shop"),)): 0,
+        ("leadgauge_calls_left", (("lane", "backfill"), ("source", "shop"))): 10_000,
+        ("leadgauge_calls_parked_seconds", (("lane", "backfill"), ("source", "shop"))): 0,
+        **{(f"leadgauge_model_{name}", (("goal", "default"), ("segment", ""))): value for name, value in MODEL.items()},
+        ("leadgauge_training_requests", (("goal", "default"), ("kind", "train"), ("state", "waiting"))): 1,
+        ("leadgauge_training_failed", (("goal", "default"),)): 1,
+        ("leadgauge_problems", ()): 5,
     }
     assert {key: found.get(key) for key in expected} == expected
     assert b"ann" not in body.lower()

@@ -57,8 +57,17 @@ def test_a_file_changes_what_it_says_and_is_refused_with_its_line(run: Run, tmp_
     file.write_text("mql:\n  enter: 800\n")
     with pytest.raises(PolicyError, match=r"policy.yaml:2: mql.enter: .*less than or equal to 100 \(got 800\)"):
         run("policy", "publish", str(file))
+    file.write_text("mql:\n  required: [title, titel]\n")
+    with pytest.raises(PolicyError, match=r"policy.yaml:2: mql.required.1: no attribute is named 'titel'; did you"):
+        run("policy", "publish", str(file))
+    with pytest.raises(PolicyError, match=r"^segments.by: no attribute is named 'land'; there are .* declare others"):
+        run("policy", "set", "segments.by=land")
     with pytest.raises(PolicyError, match="cannot be read"):
         run("policy", "publish", str(tmp_path / "none.yaml"))
+
+
+def unasked(goal: str, policy: Policy, before: Policy) -> None:
+    """Nobody objects."""
 
 
 def test_whoever_edits_or_publishes_another_version_than_they_saw_is_told(run: Run, database_url: str) -> None:
@@ -68,18 +77,18 @@ def test_whoever_edits_or_publishes_another_version_than_they_saw_is_told(run: R
     with engine.begin() as connection:
         seen = policies.save(connection, "default", "calm", bodies[0], 0, "ann", now)
         newer = policies.save(connection, "default", "calm", bodies[1], seen.version, "bob", now)
-        with pytest.raises(EditConflict, match="edited by somebody else"):
+        with pytest.raises(EditConflict, match="bob has changed this draft of the policy"):
             policies.save(connection, "default", "calm", bodies[0], seen.version, "ann", now)
         with pytest.raises(EditConflict, match="edited by bob"):
-            policies.publish_draft(connection, "default", "calm", "ann", "", now, version=seen.version)
+            policies.publish_draft(connection, "default", "calm", "ann", "", now, unasked, version=seen.version)
         with pytest.raises(PolicyError, match=r"mql\.enter"):
             policies.save(connection, "default", "calm", {"mql": {"enter": 800}}, newer.version, "ann", now)
-        done = policies.publish_draft(connection, "default", "calm", "ann", "", now, version=newer.version)
+        done = policies.publish_draft(connection, "default", "calm", "ann", "", now, unasked, version=newer.version)
         assert (done.revision.revision, done.changes) == (2, {"mql.enter": (70, 80)})
         assert not policies.drafts(connection, "default")
         with pytest.raises(EditConflict):
-            policies.publish(connection, "default", Policy(), 1, "ann", "", now)
-        assert policies.revert(connection, "default", 2, "ann", now).changes == {}
+            policies.publish(connection, "default", Policy(), 1, "ann", "", now, unasked)
+        assert policies.revert(connection, "default", 2, "ann", now, unasked).changes == {}
         assert len(policies.history(connection, "default")) == 2
     engine.dispose()
 

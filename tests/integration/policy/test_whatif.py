@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,8 +32,8 @@ INSERT INTO score_history (goal, person_id, as_of, score, status, bucket, stage,
     FROM generate_series(1, 180) n;
 INSERT INTO score (goal, person_id, score, status, bucket, stage, stage_since, as_of, rules_revision, policy_revision)
     SELECT goal, person_id, score, status, bucket, stage, as_of, :now, 1, 1 FROM score_history;
-INSERT INTO outcome (source, object, key, status, stage, created_at, modified_at, closed_at, known_at)
-    SELECT 'org', 'Opportunity', person_id, 'won', 'Won', as_of, as_of, as_of + interval '7 days',
+INSERT INTO outcome (source, object, key, status, stage, amount, created_at, modified_at, closed_at, known_at)
+    SELECT 'org', 'Opportunity', person_id, 'won', 'Won', 1000, as_of, as_of, as_of + interval '7 days',
            as_of + interval '7 days'
     FROM score_history WHERE score = 75 AND as_of < :now - interval '8 days';
 INSERT INTO outcome_person SELECT o.id, s.id FROM outcome o JOIN subject s ON s.key = o.key AND s.object = 'Lead';
@@ -71,6 +72,11 @@ def test_the_threshold_that_sales_can_take(world: Run) -> None:
     assert "mql.enter = 61 " in world("policy", "show", "--draft", "calm")
     with pytest.raises(PolicyError, match="--reps"):
         world("policy", "capacity")
+    world("policy", "set", "segments.by=owner", "segments.of.rep 1.capacity.reps=4")
+    shown = world("policy", "capacity", "--reps", "2", "--leads", "3", "--draft", "apart")
+    assert re.search(r"^rep 1 +0 ", shown, re.MULTILINE), "who sells for themselves takes all of their ten"
+    draft = world("policy", "show", "--draft", "apart")
+    assert all(line in draft for line in ("  mql.enter = 61 ", "  segments.of.rep 1.mql.enter = 0 "))
 
 
 def test_a_draft_is_replayed(world: Run) -> None:
@@ -81,7 +87,10 @@ def test_a_draft_is_replayed(world: Run) -> None:
     assert not told["ceasing"]
     assert told["becoming"][0] == {"name": "Person 2", "record": "org/Lead/2"}
     assert told["groups"]["owner"] == {"rep 0": [45, 0]}
-    assert (told["retold"], told["limits"]) == (0, [])
+    (limit,) = told["limits"]
+    assert told["retold"] == 0
+    assert limit.endswith("the replay begins then"), "the scores of the world do not reach so far back"
+    assert not json.loads(world("policy", "replay", "--days", "30", "--json"))["limits"]
     shown = world("policy", "replay", "--days", "70")
     assert "Would become MQL: 45" in shown
     assert max(map(len, shown.splitlines())) <= 80
@@ -100,6 +109,15 @@ def test_what_the_policy_in_force_does(world: Run, database_url: str) -> None:
     seen, kept = told["lift"]
     assert seen["ratio"] == pytest.approx(4, abs=0.6), "a quarter of the people buy, and nobody else"
     assert 10 < kept["all"]["people"] < seen["all"]["people"] / 2
+    results = json.loads(world("results", "--json"))
+    (cold,) = results["outcomes"]
+    assert (cold["bucket"], 0 < cold["closed"]["hits"] < cold["closed"]["of"] / 4) == ("cold", True)
+    assert cold["revenue"] == pytest.approx(1000 * cold["closed"]["hits"] / cold["closed"]["of"])
+    assert results["lifts"] == told["lift"]
+    shown = world("results")
+    assert f"{cold['revenue']:.0f}" in shown
+    assert "kept from view: who came" in shown
+    assert max(map(len, shown.splitlines())) <= 80
     shown = world("policy", "effect")
     assert "too small" in shown
     assert "kept from view: who came to the top bucket converts" in shown

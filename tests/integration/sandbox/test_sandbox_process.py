@@ -177,7 +177,8 @@ def test_a_taken_port_is_refused_in_one_line(tmp_path: Path) -> None:
         port = holder.getsockname()[1]
         status, lines = refusal(tmp_path, "--hubspot-port", str(port))
     assert (status, len(lines)) == (2, 1)
-    assert f"port {port} for HubSpot" in lines[0]
+    assert f"port {port} for HubSpot cannot be used" in lines[0]
+    assert "another --hubspot-port" in lines[0]
 
 
 def test_a_directory_that_cannot_be_written_is_refused_in_one_line(tmp_path: Path) -> None:

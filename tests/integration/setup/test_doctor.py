@@ -177,7 +177,7 @@ def test_an_installation_that_is_well_has_no_problem(well: Bench) -> None:
 
 def test_a_configuration_that_cannot_be_read_is_told_by_its_line(well: Bench) -> None:
     well.salesforce["apiversion"] = "62.0"
-    with pytest.raises(ConfigurationError, match=r"sources\.0\.apiversion.*is no setting"):
+    with pytest.raises(ConfigurationError, match=r"leadgauge\.yaml:\d+: `sources\.0\.apiversion.*is no setting"):
         well.found()
 
 

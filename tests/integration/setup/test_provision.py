@@ -12,23 +12,10 @@ import yaml
 
 from connectors.provisioning import Deed, Step
 from connectors.records import ScoreField
+from sandbox.newcomer import strip
 from tests.integration.setup.bench import Bench
 from worker.settings import ConfigurationError
 from worker.setup.provision import provision
-
-
-def strip(its: Bench) -> None:
-    """Take the contract out of both CRMs, as it was before anybody provisioned it."""
-    org = its.org.org
-    for object in ("Lead", "Contact"):
-        for name in [name for name in org.schema[object].fields if name.startswith(("Lead_", "MQL_"))]:
-            org.drop_field(object, name)
-        for layout in org.layouts.of(object):
-            layout.metadata["layoutSections"] = layout.metadata["layoutSections"][:1]
-    schema = its.portal.portal.schemas["contacts"]
-    for name in [each.name for each in schema if each.name.startswith("lead_gauge")]:
-        del schema._properties[name]
-    schema.groups.pop("lead_gauge", None)
 
 
 def run(its: Bench, source: str, *, dry_run: bool = False, admin: bool = True) -> list[Step]:
@@ -47,7 +34,7 @@ def counted(steps: list[Step]) -> Mapping[Deed, int]:
 
 @pytest.fixture
 def bare(well: Bench) -> Bench:
-    strip(well)
+    strip(well.org.org, well.portal.portal)
     well.tokens[next(iter(well.tokens))] |= {"crm.schemas.contacts.write"}
     return well
 

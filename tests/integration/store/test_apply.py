@@ -215,6 +215,30 @@ def test_what_was_erased_is_gone_and_a_replay_does_not_bring_it_back(connection:
     assert count(connection, "activity") == 1, "the address may come back, with what it does from then on"
 
 
+def test_what_was_said_of_whoever_lives_on_forgets_the_reasons_and_of_whoever_is_gone_all(
+    connection: Connection,
+) -> None:
+    apply(connection, page(leads=[lead(HUB, "ann@x.com"), lead(ref("1"), "ann@x.com"), lead(ref("2"), "b@x.com")]), NOW)
+    connection.execute(
+        text("""
+        INSERT INTO ledger (source, subject_id, person_id, values, cause, rules_revision, policy_revision, state,
+                            due_at, intended_at)
+        SELECT source, id, person_id, '{"score": 7, "reasons": "x", "upgrade.reasons": "y", "bant": "z"}', 'first', 1,
+               1, 'verified', :now, :now FROM subject
+        """),
+        {"now": NOW},
+    )
+    said = "INSERT INTO feedback SELECT 'default', id, :now, 'sql', 70, 'hot', NULL, 'no budget' FROM person"
+    connection.execute(text(said), {"now": NOW})
+    apply(connection, page(deletions=[Deletion(HUB, LATER, erased=True)]), LATER)
+    kept = "SELECT s.key, l.values FROM ledger l JOIN subject s ON s.id = l.subject_id WHERE s.key < '3'"
+    values = {row.key: set(row.values) for row in connection.execute(text(kept))}
+    assert values == {"1": {"score"}, "2": {"score", "reasons", "upgrade.reasons", "bant"}}
+    assert count(connection, "feedback") == 2
+    apply(connection, page(deletions=[Deletion(ref("1"), LATER, erased=True)]), LATER)
+    assert count(connection, "feedback") == count(connection, "person") == 1
+
+
 def test_events_by_an_address_that_the_erased_contact_took_over_go_too(connection: Connection) -> None:
     taken_over = RecordRef("hubspot", EMAIL, "old@x.com")
     whole = page(leads=[lead(HUB, "ann@x.com", same_as=(taken_over,))], activities=[activity("e1", taken_over)])

@@ -169,9 +169,11 @@ def test_a_deal_of_the_account_counts_for_all_its_people_where_the_policy_says_s
     connection: Connection, deals: str, *, open_: bool
 ) -> None:
     policy = change(POLICY, f"sales.deals={deals}")
-    account, deal = RecordRef("org", "Account", "1"), RecordRef("org", "Opportunity", "1")
+    deal, account, other = (RecordRef("org", object, key) for object, key in
+                            (("Opportunity", "1"), ("Account", "1"), ("Account", "2")))  # fmt: skip
     person = replace(lead(LEAD, day(-9)), account=account)
-    apply(connection, Page({}, True, leads=[person], accounts=[AccountRecord(account, day(-9), day(-9))]), NOW)
+    companies = [AccountRecord(ref, day(-9), day(-9)) for ref in (account, other)]
+    apply(connection, Page({}, True, leads=[person], accounts=companies), NOW)
     revisions.publish(connection, "policy", "default", policy.model_dump(mode="json"), after=0, author="", comment="",
                       now=NOW)  # fmt: skip
     opened = Outcome(deal, OutcomeStatus.OPEN, "Offer", day(0), day(0), account=account)
@@ -179,6 +181,10 @@ def test_a_deal_of_the_account_counts_for_all_its_people_where_the_policy_says_s
     assert applied.dirtied == int(open_)
     (id,) = people.lookup(connection, ORG)
     assert stages.evidence(connection, [id], policy, day(1))[id].deal_open is open_
+    for at, to in ((0.6, other), (0.7, account)):
+        moved = apply(connection, Page({}, True, outcomes=[replace(opened, modified_at=day(at), account=to)]), day(at))
+        assert moved.dirtied == int(open_), "whose account it leaves, and whose it comes to"
+        assert stages.evidence(connection, [id], policy, day(1))[id].deal_open is (open_ and to == account)
     gone = apply(connection, Page({}, True, deletions=[Deletion(deal, day(1))]), day(1))
     assert gone.dirtied == int(open_)
     assert not stages.evidence(connection, [id], policy, day(2))[id].deal_open

@@ -30,7 +30,7 @@ class Asked:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.crm, name)
 
-    def fetch(self, refs: Sequence[RecordRef]) -> Page:
+    def fetch(self, refs: Sequence[RecordRef], *, binned: bool = False) -> Page:
         if self.busy:
             raise Transient("acme", "later")
         return Page({}, True, deletions=[Deletion(ref, datetime.fromisoformat("2026-03-02T12:00Z"), erased=self.erased)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from tests.contract.connectors.crm_contract import START
 from tests.integration.sync.conftest import World
-from worker.store import completeness
+from worker.store import completeness, erasures, subjects
 from worker.sync.audit import Audited
 from worker.sync.pull import pull
 from worker.sync.reconcile import reconcile
@@ -29,6 +29,45 @@ def test_a_purged_row_and_one_that_was_committed_late_are_found(world: World) ->
     assert world.number("SELECT count(*) FROM record WHERE deleted_at IS NOT NULL") == 1
     assert world.number(known) == 1
     assert world.number("SELECT count(*) FROM census") == 0
+
+
+def test_who_is_purged_from_the_recycle_bin_is_erased_the_next_night(world: World) -> None:
+    """The deletion log told of them when they were put in, and they were still to be seen then."""
+    winner, loser, purged, binned = world.org.add_people(4)
+    world.wait(minutes=10)
+    pull(world.holder(), world.crm, world.leads)
+    world.org.org.merge("Lead", winner.id, [loser.id])
+    for lead in (purged, binned):
+        world.org.org.delete("Lead", lead.id)
+    world.wait(minutes=10)
+    pull(world.holder(), world.crm, world.leads, force=True)
+    for lead in (purged, loser):
+        world.org.org.delete("Lead", lead.id, purge=True)
+    world.wait(hours=25)
+    assert (done := reconcile(world.holder(), world.crm)) is not None
+    assert (done.done, done.repaired, done.emptied) == (True, 0, 1)
+    with world.engine.connect() as connection:
+        known = set(subjects.find(connection, [winner, loser, purged, binned]))
+        assert known == {winner, loser, binned}, "what a merge's loser did is the winner's"
+        assert set(erasures.erased(connection, [purged, loser])) == {purged}
+    world.wait(hours=25)
+    assert (again := reconcile(world.holder(), world.crm)) is not None
+    assert (again.done, again.emptied) == (True, 0)
+
+
+def test_after_a_longer_absence_than_the_crm_tells_of_purges_who_is_shown_nowhere_goes(world: World) -> None:
+    purged, stays = world.org.add_people(2)
+    world.wait(minutes=10)
+    pull(world.holder(), world.crm, world.leads)
+    world.wait(hours=25)
+    assert reconcile(world.holder(), world.crm) is not None
+    world.org.org.delete("Lead", purged.id, purge=True)
+    world.wait(days=20)
+    assert (done := reconcile(world.holder(), world.crm)) is not None
+    assert done.repaired == 1
+    with world.engine.connect() as connection:
+        assert set(subjects.find(connection, [purged, stays])) == {stays}
+        assert not erasures.erased(connection, [purged]), "it may have been hidden, and comes back if it is shown again"
 
 
 def test_a_version_that_was_missed_is_found_by_its_stamp(world: World) -> None:
@@ -134,11 +173,23 @@ def test_every_field_of_every_row_is_compared_within_a_week(world: World) -> Non
     with world.engine.begin() as connection:  # as a fault of ours would leave it: no stamp tells
         connection.exec_driver_sql('UPDATE record SET attributes = attributes || \'{"company": "Wrong"}\'')
     found = Audited()
-    for _ in range(7):
-        world.wait(hours=25)
+    for nights in (1, 1, 3, 1, 1):  # two are missed
+        world.wait(hours=24 * nights + 0.5)
         night = reconcile(world.holder(), world.crm)
         assert night is not None
-        assert night.fields.rows == 1, "a seventh of them"
+        assert night.fields.rows == nights, "a seventh of them each"
         found.rows += night.fields.rows
         found.missed += night.fields.missed
     assert found == Audited(rows=len(leads), missed=len(leads))
+
+
+def test_a_day_of_which_more_was_missed_than_is_known_was_missed_as_a_whole(world: World) -> None:
+    day = START.date()
+    with world.engine.begin() as connection:
+        completeness.note_late(connection, "acme", "Lead", {day: 3}, world.now())
+        (whole,) = completeness.summary(connection, day)
+        later = day + timedelta(days=1)
+        completeness.record(connection, "acme", completeness.Kind.FIELDS, "Lead", later, 9, 9, world.now())
+        ((since, _),) = completeness.gaps(connection)
+    assert since == datetime.combine(day, time(), UTC), "fields that differed are mended, and no day is missing"
+    assert (whole.rows, whole.missed, whole.failing, whole.share) == (3, 3, 1, 0)

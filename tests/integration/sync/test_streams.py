@@ -33,6 +33,17 @@ def test_one_owner_at_a_time_until_the_lease_runs_out(world: World) -> None:
             streams.hold(connection, first, late, timedelta(seconds=60))
 
 
+def test_a_clock_that_was_ahead_holds_nothing_for_long(world: World) -> None:
+    minute = timedelta(seconds=60)
+    with world.engine.begin() as connection:
+        ahead = streams.take(connection, "acme", "leads", "one", world.now() + timedelta(days=1), minute)
+        assert ahead is not None
+        assert ("acme", "leads") in {its[:2] for its in streams.due(connection, ["acme"], world.now())}
+        assert streams.take(connection, "acme", "leads", "two", world.now(), minute) is not None
+        with pytest.raises(LeaseLost):
+            streams.hold(connection, ahead, world.now(), minute)
+
+
 def test_the_longest_due_comes_first_and_the_sources_take_turns(engine: Engine) -> None:
     minutes = {("a", "x"): 1, ("a", "y"): 3, ("a", "z"): 2, ("b", "x"): 1, ("b", "y"): 0, ("b", "z"): -1}
     with engine.begin() as connection:
@@ -86,6 +97,36 @@ def test_the_fast_tier_sees_what_is_not_settled_and_moves_no_cursor(world: World
     assert world.number(cursor.format(stored.replace("'", "''"))) == 1
     with world.engine.connect() as connection:
         assert {s.name: s for s in streams.status(connection)}["leads"].complete_at == before.complete_at
+
+
+def test_a_look_is_told_how_far_the_last_one_went_whichever_process_made_it(world: World) -> None:
+    world.org.add_people(2)
+    world.wait(minutes=10)
+    told: list[object] = []
+
+    class Asked:
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.crm, name)
+
+        def pull(self, *arguments: object) -> object:
+            told.append(arguments[4])
+            return world.crm.pull(*arguments)  # type: ignore[arg-type]
+
+    def look() -> None:
+        del told[:]
+        world.wait(seconds=int(world.leads.every.total_seconds()))
+        assert pull(world.holder(), Asked(), world.leads) is not None  # type: ignore[arg-type]
+
+    look()
+    assert told == [None, None], "a complete read, and the first look"
+    look()
+    (first,) = told
+    look()
+    assert told[0] not in (None, first)
+    with world.engine.begin() as connection:
+        assert streams.read_again(connection, "acme", "leads", world.now())
+    look()
+    assert told == [None, None], "from the beginning"
 
 
 def test_how_far_a_first_read_is_and_when_it_will_be_through(world: World) -> None:

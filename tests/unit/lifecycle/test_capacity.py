@@ -126,6 +126,15 @@ def test_the_lowest_threshold_that_sales_can_take() -> None:
     assert plan(leads, mql, 0.01, "UTC", HORIZON).chosen is None
 
 
+def test_a_segment_with_people_of_its_own_has_a_threshold_of_its_own_and_burdens_nobody_else() -> None:
+    leads, mql = world(np.random.default_rng(1)), Mql()
+    told = plan(leads, mql, 20, "UTC", HORIZON, {"odd": (Mql(), 3.0)})
+    apart = [plan(leads.only(number), mql, capacity, "UTC", HORIZON).chosen for number, capacity in ((0, 20), (1, 3))]
+    assert [told.chosen, told.segments["odd"]] == apart
+    assert told.segments["even"] == told.chosen
+    assert told.segments["odd"].threshold > told.segments["even"].threshold
+
+
 def test_who_counts() -> None:
     """Not who was above the line before, nor who returns within the cooldown; conversions within the horizon alone."""
     its = paths([(-1, 80), (1, 85)], [(-1, 50), (2, 75), (3, 20), (9, 75), (20, 10), (40, 90)], [(1, 99)], [(1, NONE)])

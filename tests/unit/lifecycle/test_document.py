@@ -34,11 +34,17 @@ def test_what_was_written_reads_as_the_same() -> None:
         ("buckets:\n- {name: a, at_least: 0, action: x}\n- {nme: b}\n", ":3", "buckets.1.nme: no such setting"),
         ("segments:\n  by: country\n  of:\n    DE:\n      mql:\n        enter: 10\n", ":6", "segments.of.DE.mql"),
         ("mql: &a {enter: 70}\n", ":1", "anchors and aliases"),
+        (
+            "mql:\n  enter: 70\n  required:\n  - company\n  - titel\n",
+            ":5",
+            "no attribute is named 'titel'; did you mean title?",
+        ),
+        ("segments:\n  by: land\n", ":2", "segments.by: no attribute is named 'land'; there are company, title;"),
         ("sales:\n  accepted: [working]\n  confirmed: [Working]\n", ":2", "keep one"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(text: str, line: str, said: str) -> None:
     with pytest.raises(PolicyError) as refused:
-        read(text, "policy.yaml", Policy())
+        read(text, "policy.yaml", Policy(), ("title", "company"))
     assert str(refused.value).startswith(f"policy.yaml{line}:")
     assert said in str(refused.value)

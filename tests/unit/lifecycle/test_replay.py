@@ -18,7 +18,7 @@ from worker.lifecycle.machine import Stage
 from worker.lifecycle.paths import DAY, NONE, Paths, micros
 from worker.lifecycle.policy import Policy, change
 from worker.lifecycle.replay import STAGES, Recorded, Run, compare, run
-from worker.lifecycle.rewrites import Account, Load, at_once, buckets, due, loads
+from worker.lifecycle.rewrites import Account, Load, at_once, buckets, due, loads, shown
 from worker.lifecycle.stage import Position, decide, next_due
 
 SINCE = datetime(2026, 8, 1, tzinfo=UTC)
@@ -182,7 +182,7 @@ def test_writes_are_those_of_a_loop(people: list[list[tuple[int, int]]], policy:
             ):
                 expected.append((who, at))
                 held = (score, stage, bucket, at)
-    people_written, instants = due(record, got, policy)
+    people_written, instants = due(record, shown(got, policy), policy)
     assert list(zip(people_written.tolist(), instants.tolist(), strict=True)) == expected
 
 
@@ -256,7 +256,7 @@ def test_publishing_writes_whoever_stands_otherwise() -> None:
     record = recorded([(1, 75, MQL)], [(1, 20, NURTURING)], [(1, 92, MQL)])
     one, other = told(), told("mql.enter=80")
     accounts = {"org": Account(np.arange(3), np.array([2, 1, 1]), 200)}
-    assert at_once(run(record, one), one, run(record, other), other, accounts) == {"org": 2}
+    assert at_once(shown(run(record, one), one), one, shown(run(record, other), other), other, accounts) == {"org": 2}
 
 
 def test_the_guard_writes_stages_of_sales_alone_for_those_who_are_drawn() -> None:
@@ -264,15 +264,15 @@ def test_the_guard_writes_stages_of_sales_alone_for_those_who_are_drawn() -> Non
     drawn = next(who for who in range(50) if withheld(who, guarded.guard))
     people = [[(1, 75, MQL), (9, 20, NURTURING)]] * (drawn + 1)
     record = recorded(*people, happenings={drawn: [says(4, "Working")]})
-    written, at = due(record, run(record, guarded), guarded)
+    written, at = due(record, shown(run(record, guarded), guarded), guarded)
     days = ((at[written == drawn] - record.since) // DAY).tolist()
     assert days == [1, 4], "withheld at first, then what sales itself said"
     assert ((at[written == drawn - 1] - record.since) // DAY).tolist() == [1, 9]
     accounts = {"org": Account(np.arange(drawn + 1), np.ones(drawn + 1, np.int64), 200)}
-    shown = [recorded(*([[(1, 75, MQL)]] * (drawn + 1)))] * 2
-    runs = [run(its, policy) for its, policy in zip(shown, (told(), guarded), strict=True)]
+    both = [recorded(*([[(1, 75, MQL)]] * (drawn + 1)))] * 2
+    runs = [run(its, policy) for its, policy in zip(both, (told(), guarded), strict=True)]
     kept = sum(withheld(who, guarded.guard) for who in range(drawn + 1))
-    assert at_once(runs[0], told(), runs[1], guarded, accounts) == {"org": kept}
+    assert at_once(shown(runs[0], told()), told(), shown(runs[1], guarded), guarded, accounts) == {"org": kept}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "requirements.lock": ("embedded", "sandbox"),
     "requirements-dev.lock": ("embedded", "sandbox", "dev"),
     "requirements-prod.lock": (),
+    "requirements-lint.lock": (),
 }
 every_lock = pytest.mark.parametrize("lock", EXTRAS)
 
@@ -27,9 +28,10 @@ def project() -> dict[str, Any]:
 
 def asked_for(lock: str) -> list[Requirement]:
     content = project()
-    wanted = [*content["project"]["dependencies"], *content["dependency-groups"]["build"]]
+    groups, product = content["dependency-groups"], content["project"]
+    wanted = [*groups["build"], *(groups["lint"] if lock == "requirements-lint.lock" else product["dependencies"])]
     for extra in EXTRAS[lock]:
-        wanted += content["project"]["optional-dependencies"][extra]
+        wanted += product["optional-dependencies"][extra]
     return [Requirement(line) for line in wanted]
 
 
@@ -94,8 +96,10 @@ def test_no_address_and_no_path_is_named(lock: str) -> None:
 
 def test_locks_agree_with_each_other() -> None:
     everything = {name: sorted(map(str, pins)) for name, pins in locked("requirements-dev.lock").items()}
-    for lock in ("requirements.lock", "requirements-prod.lock"):
+    for lock in ("requirements.lock", "requirements-prod.lock", "requirements-lint.lock"):
         for name, pins in locked(lock).items():
+            if lock == "requirements-lint.lock" and name not in everything:
+                continue
             versions = {str(pin.specifier) for pin in pins}
             assert versions <= {str(Requirement(pin).specifier) for pin in everything[name]}, f"{lock}: {name}"
 

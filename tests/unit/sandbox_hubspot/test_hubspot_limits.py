@@ -84,8 +84,8 @@ def test_the_day_ends_at_the_portals_midnight_and_refused_calls_count(clock: Clo
 def test_association_endpoints_have_a_limit_of_their_own(clock: Clock) -> None:
     limited = meter(clock, rate_10s=5, association_10s=1)
     limited.admit("a", Bucket.ASSOCIATIONS, oauth=False)
-    refusal(limited, "a", Bucket.ASSOCIATIONS)
-    limited.admit("a", Bucket.GENERAL, oauth=False)
+    assert refusal(limited, "a", Bucket.ASSOCIATIONS)["policyName"] == "TEN_SECONDLY_ROLLING"
+    assert limited.admit("a", Bucket.GENERAL, oauth=False)["X-HubSpot-RateLimit-Remaining"] == "4"
 
 
 def test_logging_in_costs_nothing(clock: Clock) -> None:

@@ -7,8 +7,8 @@ import pytest
 from sandbox.tls import certificates, signing_key
 
 
-def _handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> None:
-    """A whole TLS handshake in memory. Raises what the client raises."""
+def _handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> ssl.SSLObject:
+    """The client's side of a whole TLS handshake in memory. Raises what the client raises."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ours = client.wrap_bio(to_client, to_server, server_hostname=name)
     theirs = server.wrap_bio(to_server, to_client, server_side=True)
@@ -19,12 +19,14 @@ def _handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> Non
             side.do_handshake()
         except ssl.SSLWantReadError:
             waiting.append(side)
+    return ours
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
 def test_a_client_that_trusts_the_ca_accepts_the_server(tmp_path: Path, name: str) -> None:
     made = certificates(tmp_path)
-    _handshake(made.server_context(), ssl.create_default_context(cafile=str(made.ca)), name)
+    ours = _handshake(made.server_context(), ssl.create_default_context(cafile=str(made.ca)), name)
+    assert ours.getpeercert(), "the certificate was looked at"
 
 
 def test_a_client_that_does_not_refuses_it(tmp_path: Path) -> None:

@@ -115,6 +115,28 @@ def test_a_reason_quotes_how_often_people_alike_convert_where_that_agrees() -> N
     assert {r.code: r.text for r in against.reasons(0)}["feature:visits"] == "Pricing-page views: 3"
 
 
+@pytest.mark.parametrize(
+    ("points", "times", "language", "said"),
+    [
+        (10, 4.04, "en", "Views (2x, last 2025-05-31) (such leads buy 4x as often)"),
+        (10, 4.04, "ru", "Views (2x, последний раз 2025-05-31) (покупают чаще, раз: 4)"),
+        (-10, 0.25, "en", "Views (2x, last 2025-05-31) (such leads buy 4x less often)"),
+        (-10, 4.04, "en", "Views (2x, last 2025-05-31)"),
+        (10, 1.2, "en", "Views (2x, last 2025-05-31)"),
+    ],
+)
+def test_a_rules_reason_quotes_it_too_in_the_crm_and_in_the_product(
+    points: int, times: float, language: str, said: str
+) -> None:
+    ruleset = rules(f"{{id: a, group: fit, points: {points}, each: {{activity: page_view}}, say: Views}}")
+    made = facts([], [act("page_view", at=NOW - n * DAY) for n in (1, 2)])
+    rates = Rates(rules={ruleset.rules[0].asks: times})
+    speech = Speech(ruleset, score_rules(made, ruleset), shipped(language), rates)
+    (told,) = [reason.text for reason in speech.reasons(0) if reason.code == "a"]
+    assert told == said
+    assert told in speech.texts()[0]
+
+
 def test_bant_is_told_with_the_next_question() -> None:
     made = facts([value("budget", "5000"), value("timeline", "This month"), value("title", "CTO", person=2)],
                  [act("demo_request")], people=(1, 2, 3))  # fmt: skip

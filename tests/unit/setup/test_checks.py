@@ -10,6 +10,7 @@ import pytest
 
 from connectors.examination import Examination
 from connectors.port import Problem, Quota
+from worker.cli.doctor import gathered
 from worker.setup.checks import CHECKS, problems
 from worker.setup.facts import Database, Facts, Host, Redis, Source, Work
 
@@ -49,7 +50,7 @@ def seen(**its: object) -> Facts:
 
 FOUND = Problem("field_missing", "sf/Lead.X__c", "X__c does not exist", "create it")
 ROWS = [
-    ("database", True, "does not answer", "start it", database(problem="PostgreSQL does not answer")),
+    ("database", True, "does not answer", "start it", replace(WELL, database=Database(problem="It does not answer"))),
     ("database_version", True, "15 is too old", "upgrade it to 16 to 18", database(version=150_008)),
     ("database_version", False, "19 is newer", "16 to 18 are tested", database(version=190_000)),
     ("database_encoding", True, "SQL_ASCII", "ENCODING 'UTF8'", database(encoding="SQL_ASCII")),
@@ -111,3 +112,15 @@ def test_no_check_is_without_a_row() -> None:
 def test_what_stops_the_work_comes_first() -> None:
     facts = replace(WELL, host=replace(HOST, memory=2048), redis=replace(REDIS, eviction="volatile-lru"))
     assert [problem.fatal for problem in problems(facts)] == [True, False]
+
+
+def test_the_score_fields_that_a_new_account_lacks_are_told_in_one_line() -> None:
+    lacking = [Problem("field_missing", f"sf/{object}.{n}", "is not", "make it") for object in "AB" for n in "xyz"]
+    other = Problem("auth", "sf", "no", "log in")
+    told = [(problem.where, problem.what) for problem in gathered([*lacking, other])]
+    assert told == [
+        ("sf/A", "3 score fields do not exist or are hidden: x, y, z"),
+        ("sf/B", "3 score fields do not exist or are hidden: x, y, z"),
+        ("sf", "no"),
+    ]
+    assert list(gathered(lacking[:2])) == lacking[:2]

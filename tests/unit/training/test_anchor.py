@@ -10,7 +10,8 @@ import pytest
 
 from tests.unit.training.tables import leads
 from worker.scoring.model import Model
-from worker.training.anchor import SHARES, anchored, mixed
+from worker.scoring.model_parts import Tables, Trees
+from worker.training.anchor import SHARES, anchored, mixed, near
 from worker.training.fit import Fit, fit
 
 
@@ -36,6 +37,24 @@ def test_it_says_the_mean_of_what_the_two_say_and_adds_up(fresh: str, champion: 
     np.testing.assert_allclose(said, 0.3 * one.log_odds(frame) + 0.7 * other.log_odds(frame), atol=1e-12)
     base, parts = both.contributions(frame)
     assert np.abs(base + parts.sum(axis=1) - said).max() < 1e-9
+
+
+@pytest.mark.parametrize("kind", ["forest", "additive_pairs"])
+def test_retrained_again_and_again_it_stays_as_small_and_near_the_mean(kind: str) -> None:
+    rows = leads(400, seed=2)
+    champion, others = model("blend", 1), [model(kind, 0), model("blend", 1)]
+    for fresh in (*others, *others, *others, *others):
+        both, exact = near(fresh, champion, 0.2, rows), mixed(fresh, champion, 0.2)
+        said, wanted = both.log_odds(rows.frame), exact.log_odds(rows.frame)
+        assert np.abs(said - wanted).mean() < 0.1
+        assert said.mean() == pytest.approx(wanted.mean(), abs=1e-9)
+        base, parts = both.contributions(rows.frame)
+        assert np.abs(base + parts.sum(axis=1) - said).max() < 1e-9
+        champion = both
+    grown = [part for part in champion.parts if isinstance(part, Trees)]
+    assert max(sum(part.votes is votes for part in grown) for votes in (False, True)) <= 6
+    assert sum(part.roots.size for part in grown if part.votes) <= 303
+    assert sum(len(part.surfaces) for part in champion.parts if isinstance(part, Tables)) <= 6, "one of each pair"
 
 
 def test_a_champion_of_fewer_features_keeps_them_in_their_places() -> None:

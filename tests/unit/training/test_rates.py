@@ -11,7 +11,7 @@ import pytest
 from worker.features.feature import Feature, FeatureType
 from worker.scoring.model_parts import Axis
 from worker.scoring.rates import Rates
-from worker.training.rates import measured
+from worker.training.rates import measured, of_rules
 from worker.training.table import Table
 
 VIEWS = Feature("views", "Views", FeatureType.NUMBER)
@@ -40,6 +40,15 @@ def test_a_rate_is_that_of_the_people_with_the_value_over_everybodys(copies: int
     told = rates.times("source", pl.Series(["web", "event", "fax"]))
     assert told[0] == pytest.approx((104 - 12) / 1028 / base, abs=1e-3)
     assert np.isnan(told[1:]).all(), "12 people, and nobody"
+
+
+@pytest.mark.parametrize("copies", [1, 4])
+def test_a_rules_rate_is_that_of_the_people_it_holds_for_over_everybodys(copies: int) -> None:
+    made = table(copies)
+    viewed = made.frame.get_column("views").fill_null(0.0) > 0
+    event = made.frame.get_column("source") == "event"
+    fired = pl.DataFrame({"viewed": viewed, "event": event, "nobody": pl.Series([False] * len(made))})
+    assert of_rules(fired, made) == {"viewed": 3.0}, "12 people are too few, and nobody is"
 
 
 def test_nothing_is_quoted_of_what_the_manifest_does_not_know() -> None:

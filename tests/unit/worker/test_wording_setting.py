@@ -15,12 +15,17 @@ def process(language: str, path: Path | None = None) -> Process:
 
 
 def test_a_language_and_a_file_on_top_of_it(tmp_path: Path) -> None:
-    assert process("ru").wording.language == "ru"
+    assert process("ru").vocabulary.wording.language == "ru"
     path = tmp_path / "w.yaml"
     path.write_text("version: 1\ntexts: {base: Старт}\n", encoding="utf-8")
-    wording = process("ru", path).wording
+    wording = process("ru", path).vocabulary.wording
     assert wording.texts["base"] == "Старт"
-    assert wording.texts["clip"] == process("ru").wording.texts["clip"]
+    assert wording.texts["clip"] == process("ru").vocabulary.wording.texts["clip"]
+
+
+def test_reasons_lead_to_the_console_that_people_use() -> None:
+    settings = Settings.model_validate({"console_url": "https://lg.example.com"})
+    assert Process(settings).vocabulary.wording.linked("+5 A", 7) == "+5 A; https://lg.example.com/leads/7"
 
 
 @pytest.mark.parametrize(
@@ -36,4 +41,4 @@ def test_a_wrong_file_is_refused(tmp_path: Path, body: bytes | None, said: str) 
     if body is not None:
         path.write_bytes(body)
     with pytest.raises(ConfigurationError, match=said):
-        _ = process("en", path).wording
+        _ = process("en", path).vocabulary.wording

@@ -115,7 +115,7 @@
   function calibration(box, { said, came, people }) {
     const most = Math.min(1, Math.max(0.05, ...said, ...came) * 1.1);
     return new uPlot({
-      ...base(box),
+      ...base(box), padding: [12, 22, 0, 0],
       scales: { x: { time: false, range: [0, most] }, y: { range: [0, most] } },
       axes: [axis({ values: (u, s) => s.map((v) => `${Math.round(100 * v)} %`), grid: { show: false }, size: 30 }),
         axis({ values: (u, s) => s.map((v) => `${Math.round(100 * v)} %`), size: 52 })],
@@ -195,11 +195,12 @@
       if (search) { event.preventDefault(); search.focus(); }
     }
   });
-  // A page that nobody looks at asks for nothing, and one that asks by itself keeps nobody signed in.
+  // A page that nobody looks at asks for nothing, a list that somebody works in (rows chosen, further ones loaded) stays
+  // as it is, and a page that asks by itself keeps nobody signed in.
   document.addEventListener("htmx:config:request", (event) => {
     const asked = event.detail.ctx;
     if (asked.sourceEvent?.type !== "every") return;
-    if (document.hidden) event.preventDefault();
+    if (document.hidden || asked.sourceElement.querySelector(":checked, [data-later]")) event.preventDefault();
     asked.request.headers["X-Polling"] = "1";
   });
   // Whatever did not come at all is said, where the page says things.

@@ -105,6 +105,12 @@ def test_a_pattern_that_finds_nothing_is_said(tmp_path: Path) -> None:
     assert [problem.code for problem in opened(tmp_path).check()] == ["file"]
 
 
+@pytest.mark.parametrize("name", ["a" * 300 + ".csv", "a" * 300 + "*.csv"])
+def test_a_name_that_is_too_long_for_a_file_is_said(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Misconfigured, match=r"too long|no such file"):
+        drain(opened(tmp_path, f"leads: {{file: '{name}'}}"), "leads")
+
+
 def test_what_is_written_is_not_read(tmp_path: Path) -> None:
     write(tmp_path / "people.csv", "id,created_at", "a,2026-01-01")
     crm = opened(tmp_path, "leads: {file: '*.csv'}")

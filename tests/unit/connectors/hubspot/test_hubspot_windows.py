@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import timedelta
 
 from hypothesis import given, settings
@@ -102,6 +103,21 @@ def test_a_row_is_read_once_while_it_does_not_change() -> None:
         place, page, _ = drain(place, index, START + minute * MINUTE)
         read += page
     assert sorted(read, key=int) == [str(n) for n in range(20)]
+
+
+def test_a_busy_stream_is_read_once_when_late_rows_have_shown_and_a_quiet_one_sooner() -> None:
+    late = 10 * MINUTE
+    index, place, times = LateIndex([(n * 10_000 + 1, late) for n in range(600)]), begin(START), Counter[int]()
+    for minute in range(12, 112, 5):
+        place, _, found = drain(place, index, START + minute * MINUTE)
+        times.update(found)
+        assert place.settled_to is not None
+        assert times.keys() >= {id for id, at, _ in index.rows if START <= at < place.settled_to}
+    assert place.busy
+    assert {n for id, n in times.items() if id > 12} == {1}, "but for what was read before it was known to be busy"
+    for minute in (112, 118, 119):
+        place, _, _ = drain(place, index, START + minute * MINUTE)
+    assert (place.busy, place.read_to) == (False, START + 118 * MINUTE)
 
 
 def test_every_stretch_is_read_again_when_it_is_an_hour_old() -> None:

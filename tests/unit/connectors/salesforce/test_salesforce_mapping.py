@@ -58,6 +58,12 @@ def test_a_deals_people_are_named_once(stub: Stub) -> None:
     assert read.people == (RecordRef("acme", "Contact", "C1"), RecordRef("acme", "Contact", "C2"))
 
 
+@pytest.mark.parametrize("odd", [0, "", ["001"], {"Id": "001"}])
+def test_what_is_no_id_is_nobodys(stub: Stub, odd: Any) -> None:
+    with pytest.raises(TypeError, match="an id of Account is no text"):
+        Records(stub.settings()).outcome({**ROW, "AccountId": odd}, [])
+
+
 def reader_of(stub: Stub) -> Reader:
     settings, session = stub.settings(), stub.session()
     return Reader(settings, session, Assembly(settings, session))

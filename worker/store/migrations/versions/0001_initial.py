@@ -25,9 +25,11 @@ CREATE TABLE stream (
     name            text NOT NULL,
     role            text NOT NULL CHECK (role IN ('pull', 'push', 'census')),
     cursor          jsonb,
+    looked          jsonb,                           -- how far the fast tier looked: it only saves calls
     epoch           bigint NOT NULL DEFAULT 0,       -- fencing: a stale owner's epoch is lower than the row's
     owner           text,
     lease_until     timestamptz,
+    lease_length    interval,
     attempts        int NOT NULL DEFAULT 0,          -- since the last success; counted before the work
     due_at          timestamptz NOT NULL,
     complete_due_at timestamptz NOT NULL,
@@ -80,8 +82,10 @@ CREATE TABLE record (
     observed_at timestamptz NOT NULL,                -- when we first saw it
     since       timestamptz NOT NULL,                -- when we first saw its state, account and deletion as they are
     engaged_at  timestamptz,                         -- of an account: when the newest act at it counts for colleagues
-    deleted_at  timestamptz
+    deleted_at  timestamptz,
+    binned      boolean NOT NULL DEFAULT false       -- deleted, and in the CRM's recycle bin when it was last seen
 );
+CREATE INDEX record_binned ON record (subject_id) WHERE binned;
 CREATE INDEX record_account ON record (account_id) WHERE account_id IS NOT NULL;
 -- Whom people look for by the beginning of a word.
 CREATE INDEX record_words ON record USING gin (to_tsvector('simple', coalesce(name, '') || ' ' || coalesce(email, '')));
@@ -272,6 +276,7 @@ CREATE INDEX score_champions ON score (goal, champions_revision);
 CREATE INDEX score_person ON score (person_id);
 CREATE INDEX score_stage ON score (goal, stage) WHERE stage IS NOT NULL;
 CREATE INDEX score_rank ON score (goal, score DESC NULLS LAST, person_id DESC);
+CREATE INDEX score_mismatch ON score (goal) WHERE status = 'mismatch';
 
 CREATE TABLE score_history (
     goal            text NOT NULL,
