@@ -224,7 +224,8 @@ class Mappings(_Frozen):
 def load(file: Path) -> Mappings:
     """The mapping file. Raises `Flaw` that lists all of its mistakes."""
     try:
-        return Mappings.model_validate(yaml.safe_load(file.read_text(encoding="utf-8-sig")))
+        mappings = Mappings.model_validate(yaml.safe_load(file.read_text(encoding="utf-8-sig")))
+        mappings.model_dump_json()
     except FileNotFoundError:
         raise Flaw(file, "there is no mapping file", "write one; the least is `leads: {file: leads.csv}`") from None
     except OSError as problem:
@@ -240,3 +241,7 @@ def load(file: Path) -> Mappings:
             f"{'.'.join(map(str, each['loc'])) or 'the file'}: {each['msg']}" for each in problem.errors()
         )
         raise Flaw(file, found, "see docs/connectors.md for what is allowed") from None
+    except ValueError:
+        what = "holds half a character (an escape such as \\ud800), or a date that is none"
+        raise Flaw(file, what, "write the character itself, and dates in quotes") from None
+    return mappings

@@ -136,6 +136,8 @@ def test_check_tells_everything_that_is_wrong_at_once(folder: Folder) -> None:
         ("leads: {file: x.csv}\nactivities: {file: y.csv, types: [{pattern: x}]}", "one of kind, outcome and skip"),
         ("leads: {file: x.csv}\nactivities: {file: y.csv, columns: {lead: null}}", "whose activity"),
         ("", "the file"),
+        ('leads: {file: "\\ud800.csv"}', "half a character"),
+        ("leads: {file: 2026-13-01}", "a date that is none"),
     ],
 )
 def test_a_mapping_that_is_wrong_is_told_by_its_place(folder: Folder, mapping: str, said: str) -> None:
