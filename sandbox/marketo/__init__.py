@@ -1,0 +1,1 @@
+"""A practice Marketo instance that speaks the vendor's REST wire protocol."""
