@@ -1,4 +1,5 @@
-"""`python -m sandbox --directory DIR`: a practice Salesforce and a practice HubSpot on loopback, over TLS."""
+"""`python -m sandbox --directory DIR`: a practice Salesforce and a practice HubSpot on loopback, over TLS, and what
+`--with` puts beside them."""
 
 from __future__ import annotations
 
@@ -8,8 +9,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sandbox.clock import aware
+from sandbox.companions import KINDS
 from sandbox.profiles import CALM, NAMES
-from sandbox.serve import CannotStart, Options, run
+from sandbox.serve import run
+from sandbox.stores import CannotStart, Options
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         visibility=timedelta(seconds=given.visibility),
         profile=given.profile,
         bare=given.bare,
+        beside=given.beside,
     )
     try:
         run(options)
@@ -44,6 +48,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--people", type=_positive, default=2000, help="records in each CRM, about (default 2000)")
     parser.add_argument("--seed", type=int, default=7, help="the same seed, people and now give the same world")
     parser.add_argument("--now", type=_instant, help="start of the clock of a new world, ISO 8601 with an offset")
+    parser.add_argument(
+        "--with",
+        dest="beside",
+        type=_beside,
+        default=(),
+        metavar="NAMES",
+        help=f"other accounts of the same people: {','.join(KINDS)}",
+    )
     parser.add_argument("--bare", action="store_true", help="a new world has no score fields: for trying the set-up")
     parser.add_argument("--live", action="store_true", help="keep the world moving in real time")
     parser.add_argument("--live-rate", type=_rate, default=30.0, metavar="PER_MINUTE", help="events a minute of --live")
@@ -63,6 +75,13 @@ def _instant(text: str) -> datetime:
         return aware(datetime.fromisoformat(text))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not an instant like 2026-11-23T06:00:00Z") from None
+
+
+def _beside(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if unknown := [name for name in names if name not in KINDS]:
+        raise argparse.ArgumentTypeError(f"there is no practice {', '.join(unknown)}; there are {', '.join(KINDS)}")
+    return names
 
 
 def _positive(text: str) -> int:

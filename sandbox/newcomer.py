@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sandbox.companion import Companion
 from sandbox.hubspot.catalog import SCORE_GROUP, SCORE_PROPERTIES
 from sandbox.hubspot.portal import Portal
 from sandbox.salesforce.baseline import ADMIN_USERNAME
@@ -28,7 +30,7 @@ def strip(org: Org, portal: Portal) -> None:
     portal.schemas["contacts"].groups.pop(SCORE_GROUP, None)
 
 
-def hand_out(directory: Path, ca: Path, address: Mapping[str, Any]) -> None:
+def hand_out(directory: Path, ca: Path, address: Mapping[str, Any], beside: Mapping[str, Companion]) -> None:
     """Write the secrets into files of their own, `answers.yaml` for `leadgauge init --answers`, and `admin.yaml` with
     the credentials of the org's administrator for `leadgauge provision --auth`. All are readable by the owner alone."""
     salesforce, hubspot = address["salesforce"], address["hubspot"]
@@ -44,8 +46,19 @@ def hand_out(directory: Path, ca: Path, address: Mapping[str, Any]) -> None:
         "type": "jwt_bearer", "consumer_key": salesforce["consumer_key"], "username": ADMIN_USERNAME,
         "private_key": {"file": salesforce["private_key_file"]},
     }  # fmt: skip
-    write_private(directory / "answers.yaml", _yaml(salesforce=[org], hubspot=[account]))
+    others = {}
+    for name, companion in beside.items():
+        place = partial(_placed, directory, name, address[name])
+        others[name] = [{**companion.answers(address[name], place), "ca_bundle": str(ca)}]
+    write_private(directory / "answers.yaml", _yaml(salesforce=[org], hubspot=[account], **others))
     write_private(directory / "admin.yaml", _yaml(auth=admin))
+
+
+def _placed(directory: Path, name: str, told: Mapping[str, Any], secret: str) -> str:
+    """A secret in a file of its own, and where that lies."""
+    path = directory / f"{name}.{secret}"
+    write_private(path, str(told[secret]).encode())
+    return f"file:{path}"
 
 
 def _yaml(**body: Any) -> bytes:

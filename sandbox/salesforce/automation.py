@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,10 @@ class Automation:
         self.flows: list[Flow] = []
         self.lead_assignment: list[str] = []
         """Owners that the active lead assignment rule hands leads to, in turn; empty for no active rule."""
+        self.most_at_once: dict[str, int] = {}
+        """By object, how many rows its trigger can take in one transaction before it runs into a limit of Apex."""
+        self.heavy: set[str] = set()
+        """Ids of rows that take a trigger all of that limit by themselves."""
         self._assigned = 0
         self._locks: dict[str, int] = {}
 
@@ -55,6 +59,10 @@ class Automation:
         if left:
             self._locks[id] = left - 1
         return left > 0
+
+    def overruns(self, object: str, rows: Collection[str]) -> bool:
+        """Whether the trigger of the object fails for all of these rows."""
+        return len(rows) > self.most_at_once.get(object, len(rows)) or not self.heavy.isdisjoint(rows)
 
     def violation(self, object: str, row: Row) -> ValidationRule | None:
         return next((rule for rule in self.validation_rules if rule.object == object and rule.violated(row)), None)

@@ -99,6 +99,8 @@ _TOO_MANY_RETRIES = RowError(
     "UNKNOWN_EXCEPTION", "Too many batch retries in the presence of Apex triggers and partial failures."
 )
 
+_OVERRUN = "System.LimitException: Apex CPU time limit exceeded"
+
 
 class Saver:
     """Saves rows as the integration user. `auto_assign`: whether an active lead assignment rule runs (the default)."""
@@ -113,6 +115,8 @@ class Saver:
         again for them: three passes at most (Apex Developer Guide, "Bulk DML Exception Handling")."""
         results: dict[int, Saved] = {}
         left = dict(enumerate(writes))
+        results |= self._overrun(left)
+        left = {n: write for n, write in left.items() if n not in results}
         for attempt in range(1, MOST_PASSES + 1):
             try:
                 with self._org.transaction():
@@ -130,6 +134,18 @@ class Saver:
                     results |= {n: replace(saved[n], id=None, errors=(undone,)) for n in left}
                     break
         return [results[n] for n in sorted(results)]
+
+    def _overrun(self, writes: Mapping[int, Order]) -> dict[int, Saved]:
+        """The updates whose trigger runs into a limit of Apex, which fails all rows of the object."""
+        by_object: dict[str, dict[int, str]] = {}
+        for n, write in writes.items():
+            if isinstance(write, Write) and write.id is not None and write.operation == "update":
+                by_object.setdefault(write.sobject.name, {})[n] = write.id
+        return {
+            n: _refused(id, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", f"{object}Trigger: {_OVERRUN}")
+            for object, rows in by_object.items() if self._org.automation.overruns(object, set(rows.values()))
+            for n, id in rows.items()
+        }  # fmt: skip
 
     def _fires_flows(self, writes: Mapping[int, Order]) -> bool:
         """Whether any row is of an object with a flow. Those by external id are of the object of their neighbours."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from sandbox.clock import Clock
 from sandbox.hubspot.portal import EmailTaken, NotFound, Portal
@@ -29,10 +30,17 @@ REGULARS = 12
 FIRST_NEWCOMER = 10_000_000
 
 
+Beside = Callable[[random.Random, datetime], None]
+"""Makes one event in an account beside the CRMs."""
+
+
 class Live:
     """Makes one event after another. Needs nothing but the stores, so it goes on after a restart."""
 
-    def __init__(self, org: Org, portal: Portal, clock: Clock, *, seed: int, people: int, rate: float) -> None:
+    def __init__(
+        self, org: Org, portal: Portal, clock: Clock, *, seed: int, people: int, rate: float,
+        beside: Sequence[Beside] = (),
+    ) -> None:  # fmt: skip
         self._org = org
         self._portal = portal
         self._clock = clock
@@ -54,6 +62,7 @@ class Live:
             (self._call_contact, 0.06),
             (self._call_lead, 0.08),
             (self._arrive, 0.08),
+            *((partial(act, self._dice), 0.15) for act in beside),
         )
         self._actions = Weighted([action for action, _ in weighted], [weight for _, weight in weighted])
 

@@ -9,7 +9,7 @@ from multiprocessing.synchronize import Barrier
 
 import pytest
 import redis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -94,6 +94,17 @@ def test_a_lost_counter_counts_as_spent_until_its_window_has_passed(client: redi
     assert time.monotonic() - before >= 0.19
 
 
+def test_a_lost_counter_that_costs_nothing_is_not_waited_for(client: redis.Redis) -> None:
+    made = gate(client, Window(2, timedelta(seconds=30), timedelta(0)))
+    for _ in range(2):
+        made.enter("acme", "general", Lane.INBOUND)
+    with pytest.raises(Transient):
+        made.enter("acme", "general", Lane.INBOUND)
+    client.flushdb()
+    made.enter("acme", "general", Lane.INBOUND)
+    assert client.llen("quota:{acme}:general") == 1
+
+
 def test_a_narrower_limit_of_the_crm_holds_for_every_process(client: redis.Redis) -> None:
     gate(client).narrow("acme", "general", 1)
     made, taken = born(client, gate(client)), []
@@ -117,7 +128,7 @@ def test_a_narrower_limit_of_the_crm_holds_for_every_process(client: redis.Redis
 def test_the_lower_lanes_stop_first(client: redis.Redis, used: int, open_to: set[Lane]) -> None:
     resets_at = datetime.now(UTC) + timedelta(hours=3)
     for lane in Lane:
-        made = born(client, gate(client))
+        made = born(client, gate(client, Window(5, timedelta(milliseconds=20))))
         made.learn("acme", used, 100, resets_at)
         if lane in open_to:
             made.enter("acme", "general", lane)
@@ -331,6 +342,9 @@ def test_polls_at_their_pace_stay_within_what_is_left_of_the_day(day: Allowance,
         assert polls <= min(day.left(0.8, 0.25), 0.25 * POLLS * day.limit) + 1
 
 
+@example(
+    Allowance(148_420, 0, 0, datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 2, 0, 0, 1, tzinfo=UTC)), 12, 22_252
+)
 @given(days, st.integers(1, 100_000), st.integers(1, 100_000))
 def test_more_rows_never_end_earlier_and_never_need_more_than_a_day_s_share(
     day: Allowance, calls: int, more: int

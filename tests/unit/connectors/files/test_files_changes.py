@@ -191,7 +191,7 @@ csv_like = st.lists(
 ).map(b"".join)  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     content=st.one_of(st.binary(max_size=200), csv_like, csv_like.map(lambda rest: b"id,created_at,t\n" + rest)),
     encoding=st.sampled_from(["", "encoding: cp1252", "encoding: utf-16-le", "separator: '|'", 'quote: "\'"']),

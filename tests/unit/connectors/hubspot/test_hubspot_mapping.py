@@ -9,10 +9,11 @@ import pytest
 
 from connectors.hubspot import activities
 from connectors.hubspot.activities import FORMS, PAGES, classify, patterns
-from connectors.hubspot.mapping import RecordMapper, case_safe
+from connectors.hubspot.mapping import RecordMapper
 from connectors.hubspot.schema import Property
 from connectors.hubspot.settings import HubspotSettings
 from connectors.records import EMAIL, ActivityKind, OutcomeStatus, RecordRef, RecordState, ScoreField
+from connectors.salesforce_id import case_safe
 
 STAMPS = {"createdate": "2026-01-05T09:00:00.120Z", "lastmodifieddate": "2026-11-20T10:11:12.345Z"}
 DEAL_STAMPS = {"createdate": "2026-01-05T09:00:00Z", "hs_lastmodifieddate": "2026-11-20T10:11:12Z"}

@@ -15,6 +15,7 @@ from connectors.salesforce.faults import (
     BUSY,
     CALL_FAULTS,
     LOGIN_FIXES,
+    OVERRUN,
     ROW_VERDICTS,
     Fault,
     blot,
@@ -22,6 +23,7 @@ from connectors.salesforce.faults import (
     fault_of,
     faults_of,
     login_error,
+    overrun,
     verdict,
 )
 
@@ -227,3 +229,12 @@ def test_no_address_survives_in_a_message(email: str, around: str) -> None:
 def test_errors_survive_the_way_between_processes(raised: CrmError) -> None:
     again = pickle.loads(pickle.dumps(raised))  # noqa: S301 - our own bytes
     assert (type(again), again.args) == (type(raised), raised.args)
+
+
+@pytest.mark.parametrize("words", OVERRUN)
+def test_a_limit_of_apex_is_told_by_its_words_whatever_the_code(words: str) -> None:
+    said = f"LeadTrigger: execution of AfterUpdate caused by: System.LimitException: {words}: 101"
+    for code in ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "UNKNOWN_EXCEPTION"):
+        assert overrun(Fault(code, said))
+        assert verdict(Fault(code, said)).outcome is WriteOutcome.REFUSED, "alone"
+    assert not overrun(Fault("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "LeadTrigger: System.NullPointerException"))

@@ -1,0 +1,1 @@
+"""Amplitude: what users of a product do, and their scores as user properties and cohorts."""

@@ -1,0 +1,1 @@
+"""Marketo Engage: leads, what they did, scores, and requests of campaigns."""

@@ -1,0 +1,1 @@
+"""Mixpanel: profiles, product events, and scores as profile properties."""

@@ -1,0 +1,1 @@
+"""A practice Amplitude: one project that speaks the vendor's wire protocol."""
