@@ -26,14 +26,14 @@ class AlertSettings(BaseModel):
 
 @runtime_checkable
 class Alerting(Protocol):
-    """A `Crm` that can give people tasks."""
+    """A `Crm` that can give people tasks, or run leads through a campaign that tells them."""
 
     def alert(self, alerts: Sequence[Alert]) -> Sequence[AlertResult]:
         """Make a task for the owner of each record, one result an alert and in their order, at most `ALERTS` of them.
 
         One that was `tried` is looked for first, deleted and done ones included, by its record and its mark, and made
         only where there is none. A record without an owner who is a person is `REFUSED` and says so. No attempt is
-        repeated within the call: what nobody can tell is `UNRESOLVED`.
+        repeated within the call: what nobody can tell is `UNRESOLVED`, and what is `RETRY` was not made.
         """
 
 

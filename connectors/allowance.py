@@ -47,7 +47,8 @@ class Allowance:
         if calls <= today:
             return self.now + timedelta(seconds=calls / per_second)
         days, last = divmod(calls - today - 1, max(1, daily))
-        return self.now + timedelta(seconds=self._rest()) + days * DAY + timedelta(seconds=(last + 1) / per_second)
+        first = timedelta(seconds=max(self._rest(), today / per_second))  # a day about to end may have more than it can
+        return self.now + first + days * DAY + timedelta(seconds=(last + 1) / per_second)
 
     def _rest(self) -> float:
         """Seconds of the day that are still to come."""

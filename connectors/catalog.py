@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from pydantic import Field
 
+from connectors.amplitude.settings import AmplitudeSettings
 from connectors.files.settings import FilesSettings
 from connectors.hubspot.settings import HubspotSettings
+from connectors.marketo.settings import MarketoSettings
+from connectors.mixpanel.settings import MixpanelSettings
 from connectors.salesforce.settings import SalesforceSettings
 from connectors.transport import Clock, Observer, wall
 
@@ -19,19 +22,25 @@ if TYPE_CHECKING:
     from connectors.quota import Gate
     from connectors.tokens import Tokens
 
-SourceSettings = Annotated[SalesforceSettings | HubspotSettings | FilesSettings, Field(discriminator="kind")]
+AnySettings = (
+    SalesforceSettings | HubspotSettings | MarketoSettings | AmplitudeSettings | MixpanelSettings | FilesSettings
+)
+SourceSettings = Annotated[AnySettings, Field(discriminator="kind")]
 """The settings of one configured CRM account, told apart by `kind`."""
 
 # Named, not imported: a vendor's SDK costs its process 18 to 25 MB, and most processes need one of them or none.
 OPENERS: dict[str, str] = {
     "salesforce": "connectors.salesforce.crm:open_salesforce",
     "hubspot": "connectors.hubspot.crm:open_hubspot",
+    "marketo": "connectors.marketo.crm:open_marketo",
+    "amplitude": "connectors.amplitude.crm:open_amplitude",
+    "mixpanel": "connectors.mixpanel.crm:open_mixpanel",
     "files": "connectors.files.crm:open_files",
 }
 
 
 def open_crm(
-    settings: SalesforceSettings | HubspotSettings | FilesSettings,
+    settings: AnySettings,
     *,
     gate: Gate,
     tokens: Tokens,

@@ -2,10 +2,10 @@
 
 # KEYS: the account's hash, the bucket's log of call times, our calls by the hour (hours since 1970). ARGV: bucket,
 # limit, window and probe interval (microseconds), cost, shares (everyone's, ours), lane, then what this process last
-# heard of the day: used, limit, end (0: unknown), our calls, when it heard of those.
+# heard of the day: used, limit, end (0: unknown), our calls, when it heard of those; and how long (microseconds) a
+# bucket without a mark counts as full: it was never used, or was lost with Redis.
 # Returns {0}: taken; {1, microseconds}: wait; {2, instant}: the day is spent until then (microseconds since 1970); and
 # after the second our calls and the time.
-# A bucket without a mark was never used or was lost with Redis: its window counts as full until it has passed.
 ENTER = """
 local account, log, ours, bucket, lane = KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[8]
 local limit, window, probe, cost = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -65,7 +65,8 @@ if born == 0 then
   redis.call('HSET', account, 'born:' .. bucket, text(now))
   born = now
 end
-if now < born + window then return {1, born + window - now, own, now} end
+local lost = tonumber(ARGV[15])
+if now < born + lost then return {1, born + lost - now, own, now} end
 while true do
   local oldest = redis.call('LINDEX', log, 0)
   if not oldest or tonumber(oldest) > now - window then break end

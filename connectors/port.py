@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
@@ -86,6 +86,7 @@ class Page:
     history: Sequence[AttributeChange] = ()
     backfill: bool = False
     looked: Cursor | None = None
+    fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         parts = (self.leads, self.accounts, self.activities, self.outcomes, self.deletions, self.history)
@@ -142,6 +143,11 @@ class Crm(Protocol):
     @property
     def writable(self) -> frozenset[ScoreField]:
         """The score fields that are mapped to a field of this CRM."""
+
+    @property
+    def provable(self) -> bool:
+        """Whether the CRM can be asked what it holds. Where it cannot, nobody calls `read_back`, and a write that it
+        accepted is proved only if a later pull happens to show it."""
 
     def push_size(self, waiting: int) -> int:
         """Records that one push may carry when so many wait to be written: more where the CRM takes many at once."""

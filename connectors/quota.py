@@ -60,10 +60,12 @@ ROOM: Mapping[Lane, float] = {Lane.INBOUND: 1, Lane.WRITE: 1, Lane.REFRESH: 0.9,
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """At most `limit` calls in any `per`."""
+    """At most `limit` calls in any `per`. `lost`: for how long a counter that Redis has lost, or never had, counts as
+    full (None: `per`); zero where the account allows `limit` calls beside these."""
 
     limit: int
     per: timedelta = timedelta(seconds=1)
+    lost: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,12 +323,13 @@ class RedisGate:
         window = budget.windows[bucket]
         limit = min(window.limit, self._narrowed.get((source, bucket), window.limit))  # Redis may have lost it
         account = self._account(source)
-        per, probe = (int(span / timedelta(microseconds=1)) for span in (window.per, PROBE_EVERY))
+        spans = (window.per, PROBE_EVERY, window.per if window.lost is None else window.lost)
+        per, probe, lost = (int(span / timedelta(microseconds=1)) for span in spans)
         verdict, until, own, now = self._script(
             keys=[account, f"{account}:{bucket}", _ours(account)],
             args=[
                 bucket, limit, per, probe, cost, budget.shares[lane], budget.own_share(lane), lane.value,
-                told.used, told.limit, told.ends, ours.calls, ours.at, ROOM[lane],
+                told.used, told.limit, told.ends, ours.calls, ours.at, ROOM[lane], lost,
             ],
         )  # fmt: skip
         self._ours[source] = _Ours(own, now)

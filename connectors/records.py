@@ -35,8 +35,8 @@ class RecordRef(NamedTuple):
 
     @property
     def _shown(self) -> str:
-        """An address is a person's data: it stays out of logs and messages."""
-        return "***" if self.object == EMAIL else self.id
+        """An address is a person's data: it stays out of logs and messages, also where it serves as an id."""
+        return "***" if self.object == EMAIL or "@" in self.id else self.id
 
 
 EMAIL = "email"
@@ -174,7 +174,8 @@ class LeadRecord:
 
     `attributes` are by canonical name (`title`, `country`, ...; custom ones by their configured name), null left out.
     `same_as` are records that the CRM itself says are the same person (conversion, merge, a sync's id property).
-    `written` is our own field contract as the CRM holds it now, so that a write that comes back is recognised.
+    `written` is our own field contract as the CRM holds it now, so that a write that comes back is recognised; if
+    `past`, as it was at `modified_at`, which may prove a write of before and contradicts none.
     """
 
     ref: RecordRef
@@ -188,6 +189,7 @@ class LeadRecord:
     attributes: Mapping[str, Value] = field(default_factory=dict, repr=False)
     written: Mapping[ScoreField, Value] = field(default_factory=dict, repr=False)
     modified_by: str | None = None
+    past: bool = False
 
 
 @dataclass(frozen=True, slots=True)

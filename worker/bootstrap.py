@@ -153,7 +153,8 @@ class Process:
     def registered(self) -> bool:
         """Every configured stream has its row, those that an upgrade or the configuration added too; once a process."""
         with self.engine.begin() as connection:
-            register(connection, {source: self.crm(source).streams for source in self.sources}, self.now())
+            dry_runs = [source for source in self.sources if self.brakes(source).dry_run]
+            register(connection, {source: self.crm(source).streams for source in self.sources}, self.now(), dry_runs)
         return True
 
     def pace(self, source: str, every: timedelta) -> timedelta:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from worker.lifecycle import policy as policies
 from worker.lifecycle.policy import Policy
-from worker.settings import Settings
+from worker.settings import Settings, lines
 from worker.store import models, revisions
 from worker.store.migrate import NotReady
 from worker.store.people import Scale
@@ -201,7 +201,7 @@ class Goals:
         from worker.training.shop import Shop
 
         name, goal = self._settings.goal_named(name)
-        goal.check(name, self._vocabulary.catalogue.attributes)
+        goal.check(name, self._vocabulary.catalogue.attributes, lines().at)
         with self._engine.connect() as connection:
             until, _ = labels.known_until(connection, [its.name for its in self._settings.sources], self._now())
         return Shop(

@@ -13,7 +13,7 @@ from worker import upkeep
 from worker.bootstrap import Process
 from worker.lease import Next
 from worker.rescoring.batch import rescore
-from worker.store import ledger
+from worker.store import ledger, readings
 from worker.store.scores import ensure_partitions
 from worker.store.streams import Lease
 from worker.sync.pull import pull
@@ -97,8 +97,10 @@ def _pull(process: Process, source: str, result: Pass, report: Report) -> None:
 
 
 def _count(process: Process, source: str, result: Pass, report: Report) -> None:
-    """What cursors cannot see, where a day has passed since it was last looked for."""
+    """What cursors cannot see, where a day has passed since it was last looked for, or a field has appeared."""
     while source not in result.problems:
+        with process.engine.begin() as connection:
+            readings.hasten(connection, [source], process.now())
         counted = reconcile(process.holder, process.crm(source))
         if counted is None:
             return

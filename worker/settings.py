@@ -36,7 +36,6 @@ from pydantic_settings import (
 )
 
 from connectors.catalog import SourceSettings
-from connectors.hubspot.settings import HubspotSettings
 from connectors.records import Cause
 from connectors.secret import SecretRef
 from worker.console_settings import ConsoleSettings, WebAddress
@@ -215,14 +214,12 @@ class Settings(BaseSettings):
     @field_validator("sources")
     @classmethod
     def _linked_orgs(cls, sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
-        """A portal whose org is misspelt would link nobody, and say nothing."""
+        """An account whose org is misspelt would link nobody, and say nothing."""
         orgs = [source.name for source in sources if source.kind == "salesforce"]
         for source in sources:
-            if isinstance(source, HubspotSettings) and source.salesforce not in (None, *orgs):
+            if (org := getattr(source, "salesforce", None)) not in (None, *orgs):
                 there = f"there are {', '.join(orgs)}" if orgs else "there is none"
-                raise ValueError(
-                    f"{source.name} names the Salesforce org {source.salesforce!r}, which no source is; {there}"
-                )
+                raise ValueError(f"{source.name} names the Salesforce org {org!r}, which no source is; {there}")
         return sources
 
     def unreadable_secrets(self) -> Mapping[str, str]:

@@ -45,6 +45,8 @@ _UNTIL_STILL = timedelta(seconds=5)
 class FilesCrm:
     """See `connectors.port.Crm`. Calls cost nothing and there is no quota. Opens nothing before its first method."""
 
+    provable = True
+
     def __init__(self, settings: FilesSettings) -> None:
         self._settings = settings
         self._output = Output(settings)

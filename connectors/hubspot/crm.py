@@ -81,6 +81,8 @@ def open_hubspot(
 class HubspotCrm:
     """One account: contacts, companies, deals, engagements, form submissions, marketing e-mail events."""
 
+    provable = True
+
     def __init__(self, settings: HubspotSettings, session: Session) -> None:
         self._settings, self._session = settings, session
         mapper = RecordMapper(settings)

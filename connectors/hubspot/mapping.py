@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from connectors.records import (
     ScoreField,
     Value,
 )
+from connectors.salesforce_id import case_safe
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +114,22 @@ class RecordMapper:
         links = LINKS if self._settings.salesforce is not None else ()
         asked = fixed | {"hs_lead_status", FURTHER, MERGED, MERGED_AT, *PHONES, *links}
         return sorted(asked | set(self.names.values()) | set(self.attributes.values()))
+
+    @property
+    def untyped(self) -> frozenset[str]:
+        """The contact properties whose values are of the type that the account's definition says."""
+        return frozenset(name for name, kind in self._contact.values() if kind is None)
+
+    def fields(self, type: str, present: Collection[str]) -> frozenset[str]:
+        """What of the mapping of contacts or companies the account has, by its properties: see `Page.fields`."""
+        contacts = type == "contacts"
+        attributes = self.attributes if contacts else {attribute: name for attribute, (name, _) in COMPANY.items()}
+        words = {f"{attribute}={name}" for attribute, name in attributes.items() if name in present}
+        words |= set(present) - set(attributes.values())
+        if contacts:
+            words.add(f"customer={','.join(sorted(self._settings.customer_stages))}")
+            words.add(f"disqualified={','.join(sorted(self._settings.disqualified_statuses))}")
+        return frozenset(words)
 
     def contact(self, row: Row, company: str | None, schema: Callable[[], Mapping[str, Property]]) -> LeadRecord:
         """`schema` is asked only where a configured attribute has no type of its own."""
@@ -247,15 +264,6 @@ def _at(version: tuple[datetime, str]) -> datetime:
 
 def _type_of(definition: Property | None) -> type:
     return PROPERTY_TYPES.get(definition.type, str) if definition is not None else str
-
-
-def case_safe(id: str) -> str:
-    """The 18-character form of a Salesforce id: three characters that say which letters of the 15 are capitals."""
-    if len(id) == 18:
-        return id
-    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
-    chunks = (id[start : start + 5] for start in (0, 5, 10))
-    return id + "".join(digits[sum(1 << n for n, letter in enumerate(chunk) if letter.isupper())] for chunk in chunks)
 
 
 def _text(properties: Mapping[str, Any], name: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -37,7 +37,7 @@ class ObjectReader:
         self, session: Session, type: str, page_size: int, properties: Sequence[str] = (), history: Sequence[str] = ()
     ) -> None:
         self._session, self.type, self._page_size = session, type, page_size
-        self._properties, self._history = list(properties), list(history)
+        self.properties, self._history = list(properties), list(history)
 
     def search(self, window: Window, properties: Sequence[str] = ()) -> tuple[list[Row], str | None]:
         """A page of rows modified within the window, ascending id, and where the next page starts.
@@ -88,7 +88,7 @@ class ObjectReader:
 
         The rows come with their associations `to` other types, see `listed`.
         """
-        wanted = [] if archived else self._properties
+        wanted = [] if archived else self.properties
         history = [] if archived else self._history
         query: list[tuple[str, str | int]] = [("limit", min(self._page_size, WITH_HISTORY if history else LIST_PAGE))]
         query += [("properties", ",".join(wanted))] if wanted else []
@@ -115,7 +115,7 @@ class ObjectReader:
         found: list[Row] = []
         for batch in batches(ids, WITH_HISTORY if history else READ_BATCH):
             body: dict[str, Any] = {
-                "properties": list(self._properties if properties is None else properties),
+                "properties": list(self.properties if properties is None else properties),
                 "propertiesWithHistory": list(history),
                 "inputs": [{"id": id} for id in batch],
             }
@@ -142,6 +142,18 @@ class ObjectReader:
                 return None
             raise
         return str(answer["id"])
+
+
+def unshown(properties: Collection[str], rows: Sequence[Row]) -> tuple[frozenset[str], bool]:
+    """Those of the properties that these rows do not show, and whether they show empty ones.
+
+    HubSpot leaves out in silence what is archived, hidden from us or unknown. What a record has no value of it shows as
+    null, or leaves out as well: its pages on contacts say the one, those on objects the other.
+    """
+    shown = [row["properties"] for row in rows]
+    if nulls := [each for each in shown if None in each.values()]:
+        return frozenset(properties).difference(frozenset(properties).intersection(*nulls)), True
+    return frozenset(properties).difference(*shown), False
 
 
 def linked(session: Session, of: str, to: str, ids: Sequence[str], lane: Lane) -> dict[str, list[str]]:

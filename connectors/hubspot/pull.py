@@ -28,6 +28,7 @@ from connectors.hubspot.objects import (
     linked,
     listed,
     modified_property,
+    unshown,
 )
 from connectors.hubspot.schema import Schemas
 from connectors.hubspot.session import Session
@@ -48,6 +49,10 @@ LINKED: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(activities.ENGAGEMENTS, ("contacts",)),
 }  # fmt: skip
 """What the records of a type are read with."""
+KEPT = ("contacts", "companies")
+"""Types whose rows are kept as they were read last, so that what a later one shows besides is noticed."""
+ON_ITS_WAY = timedelta(minutes=5)
+"""A property that came back so lately may not have been there when rows were read."""
 HANDED_KEPT = 50_000
 """Rows of the time since the last complete read that the fast tier remembers; forgetting only costs calls."""
 
@@ -97,9 +102,10 @@ class ObjectStream:
         self.reader = ObjectReader(kit.session, type, kit.settings.page_size, properties, history)
         self._pages = activities.patterns(kit.settings.pages, activities.PAGES)
         # Whoever made a deal or logged a call associates it afterwards, which moves no stamp: the sweep reads it again.
-        self._sweeps_unseen_only = type in ("contacts", "companies")
+        self._sweeps_unseen_only = type in KEPT
         self._viewed = type == "contacts"
         self._handed: dict[str, int] = {}
+        self._undefined: frozenset[str] = frozenset()
 
     def pull(
         self, cursor: Cursor | None, tier: Tier, known: Known = nothing_known, looked: Looked | None = None
@@ -226,8 +232,10 @@ class ObjectStream:
         kit, found = self._kit, {}
         for to in LINKED[self._type]:
             found[to] = links(kit.session, self._type, to, rows, lane)
+        if self._type in KEPT:
+            empty = replace(empty, fields={self._type: self._fields(rows, lane)})
         if self._type == "contacts":
-            page = self._contacts(rows, found["companies"], lane)
+            page = replace(self._contacts(rows, found["companies"], lane), fields=empty.fields)
         elif self._type == "companies":
             page = replace(empty, accounts=[kit.mapper.company(row) for row in rows])
         elif self._type == "deals":
@@ -242,6 +250,20 @@ class ObjectStream:
             page = replace(empty, activities=list(self._engagements(rows, found["contacts"])))
         kit.mapper.report_unread()
         return page
+
+    def _fields(self, rows: Sequence[Row], lane: Lane) -> frozenset[str]:
+        """What the rows were read with. The definitions are asked of what they do not show, one call: once, and for
+        each page only where HubSpot leaves out empty properties."""
+        kit, wanted = self._kit, frozenset(self.reader.properties)
+        lacking, empty_shown = unshown(wanted, rows)
+        if lacking and not (empty_shown and lacking <= self._undefined):
+            defined, settled = kit.schemas.of(self._type, lane, fresh=True), kit.session.now() - ON_ITS_WAY
+            self._undefined = lacking - defined.keys()
+            late = {name for name, its in defined.items() if its.changed_at and its.changed_at >= settled}
+            lacking &= self._undefined | late
+        if self._type == "contacts":
+            kit.schemas.confirm(self._type, kit.mapper.untyped - lacking, lane)
+        return kit.mapper.fields(self._type, wanted - lacking)
 
     def _contacts(self, rows: Sequence[Row], companies: Mapping[str, list[str]], lane: Lane) -> Page:
         kit = self._kit

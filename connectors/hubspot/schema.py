@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.hubspot.session import Session
+from connectors.hubspot.values import instant
 from connectors.quota import Lane
 
 
 @dataclass(frozen=True, slots=True)
 class Property:
     """One live property. `options` are the values that an enumeration takes with their labels, in the order in which
-    HubSpot shows them (that of lifecycle stages is the one that they are gone through in); empty for other types."""
+    HubSpot shows them (that of lifecycle stages is the one that they are gone through in); empty for other types.
+    `changed_at`: when it was made, edited or taken out of the archive last."""
 
     name: str
     type: str
     options: Mapping[str, str] = field(default_factory=dict)
     read_only: bool = False
     vendor: bool = False
+    changed_at: datetime | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Property:
         locked = bool((row.get("modificationMetadata") or {}).get("readOnlyValue") or row.get("calculated"))
         shown = sorted(row.get("options") or (), key=_place)
         options = {str(option["value"]): str(option.get("label") or option["value"]) for option in shown}
-        return cls(str(row["name"]), str(row["type"]), options, locked, bool(row.get("hubspotDefined")))
+        changed = instant(str(row["updatedAt"])) if row.get("updatedAt") else None
+        return cls(str(row["name"]), str(row["type"]), options, locked, bool(row.get("hubspotDefined")), changed)
 
 
 def _place(option: Mapping[str, Any]) -> float:
@@ -43,6 +47,7 @@ class Schemas:
     def __init__(self, session: Session, age: timedelta) -> None:
         self._session, self._age = session, age
         self._held: dict[str, tuple[datetime, Mapping[str, Property]]] = {}
+        self._undefined: dict[str, frozenset[str]] = {}
 
     def of(self, type: str, lane: Lane, *, fresh: bool = False) -> Mapping[str, Property]:
         """Live properties of an object type by name. `fresh` asks HubSpot whatever the age."""
@@ -54,3 +59,10 @@ class Schemas:
             properties = {row["name"]: Property.of(row) for row in rows}
             self._held[type] = now, properties
         return properties
+
+    def confirm(self, type: str, names: Collection[str], lane: Lane) -> None:
+        """Rows show these properties. Where what is held does not define one, it is too old, and asked for anew: once,
+        since HubSpot may show what it does not define."""
+        _, properties = self._held.get(type, (None, dict.fromkeys(names)))
+        if not set(names) <= properties.keys() | self._undefined.get(type, frozenset()):
+            self._undefined[type] = frozenset(names) - self.of(type, lane, fresh=True).keys()

@@ -111,7 +111,7 @@ class Register:
             else gone
             for gone in facts.deletions
         ]
-        return Page({}, True, facts.leads, facts.accounts, deletions=[*settled, *unseen])
+        return Page({}, True, facts.leads, facts.accounts, deletions=[*settled, *unseen], fields=facts.fields)
 
     def _rows(self, object: str, ids: Sequence[str]) -> list[dict[str, Any]]:
         def ask() -> list[dict[str, Any]]:

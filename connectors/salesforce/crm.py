@@ -44,6 +44,8 @@ from connectors.understood import understood
 class SalesforceCrm:
     """See `connectors.port.Crm`. Calls nothing before its first method is called."""
 
+    provable = True
+
     def __init__(self, settings: SalesforceSettings, session: Session) -> None:
         self._settings = settings
         self._session = session
@@ -108,6 +110,10 @@ class SalesforceCrm:
     def fetch(self, refs: Sequence[RecordRef], *, binned: bool = False) -> Page:
         with understood(self.source):
             return self._register.fetch(refs, binned=binned)
+
+    def look_again(self, object: str) -> None:
+        """See `connectors.described.Described`."""
+        self._session.forget(object)
 
     def push_size(self, waiting: int) -> int:
         return self._writer.push_size(waiting)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from connectors.port import Page
 from connectors.quota import Lane
@@ -18,6 +18,8 @@ from connectors.salesforce.settings import SalesforceSettings
 from connectors.salesforce.windows import Carry, Place
 
 ROLE = "OpportunityContactRole"
+READ_WITH = frozenset({"Lead", "Contact", "Account"})
+"""Objects whose rows are kept as they were read last, so that what a later one shows besides is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Facts:
     outcomes: list[Outcome] = field(default_factory=list)
     deletions: list[Deletion] = field(default_factory=list)
     history: list[AttributeChange] = field(default_factory=list)
+    fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def page(self, place: Place, *, done: bool, backfill: bool) -> Page:
         return Page(
@@ -42,6 +45,7 @@ class Facts:
             deletions=self.deletions,
             history=self.history,
             backfill=backfill,
+            fields=self.fields,
         )
 
 
@@ -75,6 +79,8 @@ class Assembly:
             return Facts(outcomes=self._deals(rows, lane))
         facts = Facts(deletions=[gone for row in rows if row.get("IsDeleted") for gone in self._deletions(object, row)])
         living = [row for row in rows if not row.get("IsDeleted")]
+        if rows and object in READ_WITH:
+            facts = replace(facts, fields={object: self.records.shown(object, rows[0])})
         if not living:
             return facts
         described = self._session.describe(object, lane=lane)

@@ -208,10 +208,40 @@ ROW_VERDICTS: Mapping[str, Verdict] = {
 }
 
 
+OVERRUN = (
+    # What a transaction may use up, counted over all of its rows (Apex developer guide, "Execution Governors and
+    # Limits"; the words are those of System.LimitException, each but the first two with the number behind it).
+    "Apex CPU time limit exceeded",
+    "Apex heap size too large",
+    "Too many SOQL queries",
+    "Too many query rows",
+    "Too many SOSL queries",
+    "Too many DML statements",
+    "Too many DML rows",
+    "Too many callouts",
+    "Too many future calls",
+    "Too many queueable jobs added to the queue",
+    "Too many Email Invocations",
+    # Some rows failed, and the triggers failed others each time that the rest was tried again (the same guide, "Bulk
+    # DML Exception Handling").
+    "Too many batch retries in the presence of Apex triggers and partial failures",
+)
+"""Words in the message of a row that may be saved with fewer others, under whatever code."""
+
+
+def overrun(fault: Fault) -> bool:
+    """Whether a row failed for what was saved with it."""
+    said = fault.message.lower()
+    return any(words.lower() in said for words in OVERRUN)
+
+
 def verdict(fault: Fault) -> Verdict:
-    """What becomes of a row that failed so. A lock inside a trigger's or flow's message is a lock all the same."""
+    """What becomes of a row that failed so, if it was alone. A lock inside a trigger's or flow's message is a lock all
+    the same."""
     if "UNABLE_TO_LOCK_ROW" in fault.message:
         return _RETRY_SOON
+    if overrun(fault):
+        return _refused("a trigger or flow uses up a limit of Apex for this record alone; have it mended")
     if fault.code.startswith("TXN_SECURITY"):
         return _refused("exempt the integration user from the transaction security policy")
     return ROW_VERDICTS.get(fault.code, _refused("Salesforce refuses the record"))

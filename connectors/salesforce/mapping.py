@@ -97,6 +97,15 @@ class Records:
         }[object]
         return tuple(dict.fromkeys((*own, *self._attributes.get(object, {}).values())))
 
+    def shown(self, object: str, row: Row) -> frozenset[str]:
+        """What of the mapping the org has, by any row that was asked for `columns`: see `Page.fields`."""
+        attributes = self.attributes(object)
+        words = {f"{attribute}={name}" for attribute, name in attributes.items() if name in row}
+        words |= {name for name in self.columns(object) if name in row and name not in attributes.values()}
+        if object == "Lead":
+            words.add(f"disqualified={','.join(sorted(self._disqualified))}")
+        return frozenset(words)
+
     def contract(self, object: str) -> frozenset[str]:
         """The fields that `written` reads."""
         return frozenset(self._score_fields[object].values())

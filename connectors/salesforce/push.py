@@ -23,7 +23,8 @@ from connectors.quota import Lane
 from connectors.records import FieldWrite, RecordRef, ScoreField, Value, WriteOutcome, WriteResult
 from connectors.salesforce.bulk import FIRST_PAUSES, LATER_PAUSES
 from connectors.salesforce.describe import Description, Field
-from connectors.salesforce.faults import Fault, fault_of, verdict
+from connectors.salesforce.faults import Fault, overrun, verdict
+from connectors.salesforce.halves import Halves
 from connectors.salesforce.heirs import Heirs, by_object
 from connectors.salesforce.ingest import LARGEST, IngestJobs, State, files, fits
 from connectors.salesforce.mapping import PEOPLE, Records
@@ -72,10 +73,11 @@ class Writer:
         self._jobs = IngestJobs(session)
         self._many, self._most, self._largest = settings.bulk_write_from, settings.bulk_write_size, largest_file
         self._jobs_from = 0.0
+        self._halves = Halves(session.update, PUSH_SIZE)
 
     def push_size(self, waiting: int) -> int:
-        """See `Crm.push_size`: a job's worth from `bulk_write_from` on."""
-        return self._most if waiting >= self._many and monotonic() >= self._jobs_from else PUSH_SIZE
+        """See `Crm.push_size`: a job's worth from `bulk_write_from` on, and fewer than 200 where more of them fail."""
+        return self._most if waiting >= self._many and monotonic() >= self._jobs_from else self._halves.size
 
     def push(self, writes: Sequence[FieldWrite], note: Note) -> list[WriteResult]:
         """See `Crm.push`. Raises `Misconfigured` when a mapped field is missing or read-only: no record can succeed."""
@@ -96,15 +98,21 @@ class Writer:
         if len(writes) > PUSH_SIZE:
             in_jobs, order = self._parted(bodies)
             results.update(self._begin({ref: bodies[ref] for ref in in_jobs}, note))
-        for start in range(0, len(order), PUSH_SIZE):
-            chunk = order[start : start + PUSH_SIZE]
-            answers = self._session.update([bodies[ref] for ref in chunk])
-            results.update(self._judge(dict(zip(chunk, map(_fault, answers), strict=True))))
+        results.update(self._send({ref: bodies[ref] for ref in order}))
         results.update(self._without_status(results, bodies, kept))
         return [
             replace(results[write.ref], kept=kept[write.ref]) if write.ref in kept else results[write.ref]
             for write in writes
         ]
+
+    def _send(self, bodies: Mapping[RecordRef, Mapping[str, Any]]) -> dict[RecordRef, WriteResult]:
+        """By Collections, and those that fail for their company in smaller ones."""
+        told, later = self._halves.send(bodies)
+        retries = {
+            ref: WriteResult(ref, WriteOutcome.RETRY, fault.code, _where(fault), wait)
+            for ref, (fault, wait) in later.items()
+        }
+        return self._judge(told) | retries
 
     def _without_status(
         self, results: Mapping[RecordRef, WriteResult], bodies: Mapping[RecordRef, dict[str, Any]], kept: Kept
@@ -112,13 +120,9 @@ class Writer:
         """Refused rows that had a Status, once more without it: what keeps a rep's field keeps no score. Notes in
         `kept` why it stays where that helped."""
         refused = [ref for ref, body in bodies.items() if STATUS.vendor in body and _is_refused(results[ref])]
-        again: dict[RecordRef, WriteResult] = {}
-        for start in range(0, len(refused), PUSH_SIZE):
-            chunk = refused[start : start + PUSH_SIZE]
-            spared = [{name: value for name, value in bodies[ref].items() if name != STATUS.vendor} for ref in chunk]
-            answers = self._session.update(spared)
-            judged = self._judge(dict(zip(chunk, map(_fault, answers), strict=True)))
-            again |= {ref: result for ref, result in judged.items() if result.outcome is WriteOutcome.WRITTEN}
+        spared = {ref: {name: held for name, held in bodies[ref].items() if name != STATUS.vendor} for ref in refused}
+        judged = self._send(spared)
+        again = {ref: result for ref, result in judged.items() if result.outcome is WriteOutcome.WRITTEN}
         for ref in again:
             kept[ref] = {STATUS: f"Salesforce refuses it: {results[ref].message or results[ref].code}"}
         return again
@@ -138,8 +142,8 @@ class Writer:
                 self._jobs.abort(job)
             lost |= state is not State.DONE and not call_off
         told = {id: fault for job in jobs for id, fault in self._jobs.outcomes(job).items()}
-        if lost or any(fault and fault.code in _NOT_IN_JOBS for fault in told.values()):
-            self._without_jobs(f"jobs that were lost: {', '.join(jobs)}" if lost else "a duplicate rule")
+        if lost or any(fault and _differs_alone(fault) for fault in told.values()):
+            self._without_jobs(f"jobs that were lost: {', '.join(jobs)}" if lost else "rows to be written otherwise")
         results = self._judge({ref: told[ref.id] for ref in refs if ref.id in told}, in_job=True)
         unknown = "the job ended without a word on this record"
         return [results.get(ref) or WriteResult(ref, WriteOutcome.UNRESOLVED, "NO_OUTCOME", unknown) for ref in refs]
@@ -230,7 +234,7 @@ class Writer:
                 continue
             if fault.code in _REDESCRIBE:
                 self._session.forget(ref.object)
-            if in_job and fault.code in _NOT_IN_JOBS:
+            if in_job and _differs_alone(fault):
                 results[ref] = WriteResult(ref, WriteOutcome.RETRY, fault.code, _where(fault))
             elif verdict(fault).lookup:
                 astray[ref] = fault
@@ -292,6 +296,11 @@ def _fitted(value: int | float, field: Field) -> int | float:
     return float(rounded) if field.scale else int(rounded)
 
 
+def _differs_alone(fault: Fault) -> bool:
+    """Whether a row that failed so in a job may be saved by Collections."""
+    return fault.code in _NOT_IN_JOBS or overrun(fault)
+
+
 def _is_refused(result: WriteResult) -> bool:
     return result.outcome is WriteOutcome.REFUSED
 
@@ -300,8 +309,3 @@ def _where(fault: Fault) -> str:
     """What Salesforce said, and the fields it blames unless it named them itself."""
     unnamed = [name for name in fault.fields if name not in fault.message]
     return f"{', '.join(unnamed)}: {fault.message}" if unnamed else fault.message
-
-
-def _fault(answer: Mapping[str, Any]) -> Fault | None:
-    """Why a row of Collections was not saved; None when it was."""
-    return None if answer.get("success") else fault_of((answer.get("errors") or [{}])[0])

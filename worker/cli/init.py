@@ -34,6 +34,16 @@ def init(
     time_zone: Annotated[str | None, typer.Option(help="The org's time zone, as in Europe/Berlin.")] = None,
     hubspot: Annotated[bool, typer.Option("--hubspot", help="There is a HubSpot account.")] = False,
     hubspot_secret: Annotated[str | None, typer.Option(help="Where its token lies: env:NAME or file:PATH.")] = None,
+    marketo: Annotated[
+        str | None, typer.Option("--marketo", help="The instance's REST address, or Munchkin id.")
+    ] = None,
+    marketo_client: Annotated[str | None, typer.Option(help="The client id of the custom service.")] = None,
+    marketo_secret: Annotated[
+        str | None, typer.Option(help="Where the client secret lies: env:NAME or file:PATH.")
+    ] = None,
+    amplitude: Annotated[int | None, typer.Option("--amplitude", help="The number of an Amplitude project.")] = None,
+    mixpanel: Annotated[int | None, typer.Option("--mixpanel", help="The number of a Mixpanel project.")] = None,
+    mixpanel_user: Annotated[str | None, typer.Option(help="The name of its service account.")] = None,
     files: Annotated[Path | None, typer.Option("--files", help="A folder of exports, to try without a CRM.")] = None,
     language: Annotated[str | None, typer.Option(help="What reasons are said in: en or ru.")] = None,
 ) -> None:
@@ -45,11 +55,20 @@ def init(
         given["salesforce"] = [*given.get("salesforce", ()), _said(org)]
     if hubspot or hubspot_secret is not None:
         given["hubspot"] = [*given.get("hubspot", ()), _said({"secret": hubspot_secret})]
+    if marketo is not None:
+        instance = {"host": marketo, "client": marketo_client, "secret": marketo_secret}
+        given["marketo"] = [*given.get("marketo", ()), _said(instance)]
+    if amplitude is not None:
+        given["amplitude"] = [*given.get("amplitude", ()), {"project": amplitude}]
+    if mixpanel is not None:
+        project = {"project": mixpanel, "user": mixpanel_user}
+        given["mixpanel"] = [*given.get("mixpanel", ()), _said(project)]
     if files is not None:
         given["files"] = [*given.get("files", ()), {"directory": files}]
     if not given:
         if not sys.stdin.isatty():
-            raise ConfigurationError("nobody is there to ask: say --salesforce, --hubspot, --files or --answers")
+            kinds = "--salesforce, --hubspot, --marketo, --amplitude, --mixpanel, --files"
+            raise ConfigurationError(f"nobody is there to ask: say {kinds} or --answers")
         given = _asked()
     if language is not None:
         given["language"] = language
@@ -86,6 +105,33 @@ def _asked() -> dict[str, Any]:
             "starter": typer.confirm("  Free or Starter?", default=False, err=True),
         }
         given["hubspot"] = [account]
+    if typer.confirm("Marketo?", default=False, err=True):
+        given["marketo"] = [
+            {
+                "host": typer.prompt("  REST address (https://123-ABC-456.mktorest.com)", err=True),
+                "client": typer.prompt("  client id of the custom service", err=True),
+                "secret": typer.prompt("  client secret", default="env:MARKETO_SECRET", err=True),
+            }
+        ]
+    if typer.confirm("Amplitude?", default=False, err=True):
+        given["amplitude"] = [
+            {
+                "project": typer.prompt("  number of the project", type=int, err=True),
+                "region": typer.prompt("  us or eu", default="us", err=True),
+                "api_key": typer.prompt("  API key", default="env:AMPLITUDE_API_KEY", err=True),
+                "secret": typer.prompt("  secret key", default="env:AMPLITUDE_SECRET_KEY", err=True),
+            }
+        ]
+    if typer.confirm("Mixpanel?", default=False, err=True):
+        given["mixpanel"] = [
+            {
+                "project": typer.prompt("  number of the project", type=int, err=True),
+                "region": typer.prompt("  us, eu or in", default="us", err=True),
+                "user": typer.prompt("  name of the service account", err=True),
+                "secret": typer.prompt("  its secret", default="env:MIXPANEL_SECRET", err=True),
+                "token": typer.prompt("  token of the project", default="env:MIXPANEL_TOKEN", err=True),
+            }
+        ]
     if not given:
         given["files"] = [{"directory": typer.prompt("A folder of CSV or Parquet exports", err=True)}]
     given["language"] = typer.prompt("Reasons in which language, en or ru", default="en", err=True)
@@ -93,15 +139,14 @@ def _asked() -> dict[str, Any]:
 
 
 def _next(told: Answers) -> None:
-    places = [*(its.secret for its in told.salesforce), *(its.secret for its in told.hubspot)]
-    for place in places:
+    for place in told.places:
         kind, _, where = place.partition(":")
         if kind == "env":
             _say(f"  a secret: set the variable {where}")
         elif not Path(where).is_file():
             _say(f"  a secret: put it into {where}, readable by you alone")
     _say("  then:     leadgauge doctor      looks whether all of it works, and names each fix")
-    if places:
+    if told.places:
         _say("            leadgauge provision   makes the score fields (with --auth of an admin)")
     _say("            leadgauge up          reads, scores and writes from then on")
 

@@ -209,9 +209,12 @@ def figure(
         return
     table(
         "Proved to have landed",
-        ("day", "source", "intended", "verified", "dismissed", "share"),
-        ((f.day, f.source, f"{f.intended:,}", f"{f.verified:,}", f.dismissed or "", _share(f)) for f in figures),
-        right=[2, 3, 4, 5],
+        ("day", "source", "intended", "verified", "unprovable", "dismissed", "share"),
+        (
+            (f.day, f.source, f"{f.intended:,}", f"{f.verified:,}", f.unprovable or "", f.dismissed or "", _share(f))
+            for f in figures
+        ),
+        right=[2, 3, 4, 5, 6],
     )
     _show(left, total, now)
 
@@ -227,19 +230,20 @@ def _marked(items: Any) -> list[tuple[bool, Any]]:
 
 
 def _share(figure: Figure) -> str:
-    """Never rounded up to all."""
+    """Never rounded up to all; nothing where nothing can be proved."""
+    if figure.unprovable and figure.intended == figure.unprovable + figure.dismissed:
+        return "-"
     return "100 %" if figure.share == 1 else f"{min(99.99, 100 * figure.share):.2f} %"
 
 
 def _show_figures(figures: Sequence[Figure]) -> None:
     for source in sorted({each.source for each in figures}):
         its = [each for each in figures if each.source == source]
-        last = Figure(
-            source, its[0].day, *(sum(getattr(f, n) for f in its) for n in ("intended", "verified", "dismissed"))
-        )
+        summed = ("intended", "verified", "dismissed", "unprovable")
+        last = Figure(source, its[0].day, *(sum(getattr(f, n) for f in its) for n in summed))
         out.print(
             f"[bold]{source}[/]  {last.verified:,} of {last.intended:,} writes of the last 24 hours are verified"
-            f" ({_share(last)})"
+            f" ({_share(last)})" + (f", {last.unprovable:,} cannot be: it cannot be asked" if last.unprovable else "")
         )
 
 

@@ -27,6 +27,7 @@ from worker.store import (
     ledger,
     lineage,
     people,
+    readings,
     rollouts,
     scores,
     streams,
@@ -83,6 +84,10 @@ def gather(process: Process, connection: Connection) -> dict[str, Any]:
     waits += [
         f"{source}: the database was restored from a backup, and nothing is written before all was compared"
         for source in lineage.unproved(connection)
+    ]
+    waits += [
+        f"{its.source}: all rows of {its.object} are compared, as {', '.join(its.names)} appeared {ago(its.at, now)}"
+        for its in readings.grown(connection, now)
     ]
     for source, states in counted.items():
         problems += [
@@ -306,10 +311,13 @@ def _show_writes(report: dict[str, Any]) -> None:
         )
     for source in dict.fromkeys(row["source"] for row in report["proof"]):
         its = [row for row in report["proof"] if row["source"] == source]
-        verified, wanted = (sum(row[name] for row in its) for name in ("verified", "intended"))
-        left = wanted - verified
+        verified, wanted, unprovable = (
+            sum(row[name] for row in its) for name in ("verified", "intended", "unprovable")
+        )
+        left = wanted - verified - unprovable
         out.print(
             f"         {source}: {verified:,} of {wanted:,} writes of the last 24 hours are proved"
+            + (f", {unprovable:,} were accepted and cannot be: it cannot be asked" if unprovable else "")
             + (f", {left:,} are not: `leadgauge ledger list`" if left else "")
         )
     for row in report["refused"]:

@@ -11,8 +11,9 @@ from connectors.records import ScoreField
 from worker.lifecycle.fields import VOLATILE, Plain, differing
 from worker.lifecycle.policy import Policy
 
-BATCHES: Mapping[str, int] = {"salesforce": 200, "hubspot": 100}
-"""Records a call, by kind of source: sObject Collections, and batch update of contacts."""
+BATCHES: Mapping[str, int] = {"salesforce": 200, "hubspot": 100, "marketo": 300, "amplitude": 100, "mixpanel": 1000}
+"""Records a call, by kind of source: sObject Collections, batch update of contacts, sync of leads, identify events of a
+batch, updates of profiles."""
 DECISIVE = (ScoreField.STAGE, ScoreField.BUCKET, ScoreField.STATUS)
 
 

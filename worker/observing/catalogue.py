@@ -65,7 +65,7 @@ WRITES = _gauge("writes", "Rows of the ledger by how they stand, dismissed ones 
 WRITES_FAILED = _gauge("writes_failed", "Writes that failed for good, by the CRM's or our own code.", "source", "state",
                        "code")  # fmt: skip
 WRITE_OLDEST = _gauge("write_oldest_seconds", "How long the oldest write under way has been.", "source")
-WRITES_DAY = _gauge("writes_day", "Writes meant in the last 24 hours and not overtaken.", "source")
+WRITES_DAY = _gauge("writes_day", "Writes meant in the last 24 hours, not overtaken, that can be proved.", "source")
 WRITES_DAY_VERIFIED = _gauge("writes_day_verified", "Those of them that are proved to have landed.", "source")
 HELD = _gauge("writing_held", "1 where writing is stopped: paused, a dry run, or not yet compared after a restore.",
               "source", "why")  # fmt: skip

@@ -96,7 +96,7 @@ def _writes(connection: Connection, report: Mapping[str, Any], now: datetime) ->
     day: dict[str, list[int]] = {}
     for row in report["proof"]:
         added = day.setdefault(row["source"], [0, 0])
-        added[0] += row["intended"] - row["dismissed"]
+        added[0] += row["intended"] - row["dismissed"] - row["unprovable"]
         added[1] += row["verified"]
     for source, (wanted, verified) in day.items():
         yield Sample(m.WRITES_DAY, (source,), wanted)

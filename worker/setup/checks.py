@@ -42,7 +42,7 @@ def database_encoding(facts: Facts) -> Iterator[Problem]:
 
 
 def database_durable(facts: Facts) -> Iterator[Problem]:
-    if not facts.database.fsync and not facts.database.problem:
+    if not facts.database.fsync:
         what = "fsync is off: a power cut can destroy all that is stored"
         yield Problem("database_fsync", "database", what, "set fsync = on in postgresql.conf, and reload")
 

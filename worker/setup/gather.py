@@ -181,8 +181,10 @@ def _examined(
 
 
 def _is_here(settings: SourceSettings) -> bool:
-    address = str(getattr(settings, "login_url", None) or getattr(settings, "host", ""))
-    return urlsplit(address).hostname in _HERE
+    """By whatever the kind calls its address; the usual one of a vendor is configured nowhere."""
+    told = settings.model_dump(include={"login_url", "host", "hosts"})
+    addresses = [told.get("login_url"), told.get("host"), *(told.get("hosts") or {}).values()]
+    return any(urlsplit(address).hostname in _HERE for address in addresses if address)
 
 
 def _open_files(settings: SourceSettings) -> Iterator[Path]:

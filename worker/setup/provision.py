@@ -60,7 +60,9 @@ def as_admin(settings: SourceSettings, file: Path) -> SourceSettings:
         raise ConfigurationError(f"--auth names {file}, which cannot be read: {what}") from None
     auth = body.get("auth", body) if isinstance(body, Mapping) else body
     try:
-        read = type(settings).model_validate({"kind": settings.kind, "name": settings.name, "auth": auth})
+        needed = [name for name, field in type(settings).model_fields.items() if field.is_required()]
+        given = {name: getattr(settings, name) for name in needed}
+        read = type(settings).model_validate({**given, "auth": auth})
     except ValidationError as problem:
         error: Any = problem.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in error["loc"])

@@ -77,16 +77,18 @@ class _Chapter:
             about = " ".join(self._models[name].get("description", "").split())
             yield "\n\n".join(filter(None, (f"### {title}", about, self._table(self._models[name]))))
 
-    def _walk(self, place: str, schema: Schema) -> None:
-        """Give each model its title, as in "`sources[].auth`, type `jwt_bearer`"."""
+    def _walk(self, place: str, schema: Schema, within: str = "") -> None:
+        """Give each model its title, as in "`sources[].auth`, type `jwt_bearer`". One that is taken already, by a model
+        of another kind of source, says of which kind this is."""
         for setting, its in schema["properties"].items():
             several = "[]" if "items" in its else ".NAME" if its.get("type") == "object" else ""
             here, tag = f"{place}{setting}{several}", its.get("items", its).get("discriminator", {}).get("propertyName")
             for name in self._inner(its):
                 if name not in self._titles:
                     kind = f", {tag} `{self._kind(name, tag)}`" if tag else ""
-                    self._titles[name] = f"`{here}`{kind}"
-                    self._walk(f"{here}.", self._models[name])
+                    title = f"`{here}`{kind}"
+                    self._titles[name] = f"{title}{within}" if title in self._titles.values() else title
+                    self._walk(f"{here}.", self._models[name], kind or within)
 
     def _inner(self, schema: object) -> Iterator[str]:
         """The models that a schema refers to."""

@@ -106,11 +106,12 @@ def intend(connection: Connection, entries: Sequence[Entry], a_day: Mapping[str,
 
 def take(connection: Connection, source: str, now: datetime, limit: int) -> list[Row]:
     """Mark up to `limit` rows as sent and hand them out, the oldest first; those that a dead owner left come first.
-    The caller is the only one who makes alerts for the source."""
+    One that is intended again was refused: it was not made. The caller is the only one who makes alerts for the
+    source."""
     rows = connection.execute(
         text("""
         WITH due AS (
-            SELECT id, state = 'sent' OR attempts > 0 AS tried FROM alert
+            SELECT id, state = 'sent' AS tried FROM alert
             WHERE source = :source AND state IN ('intended', 'sent') AND due_at <= :now
             ORDER BY state = 'sent' DESC, due_at, id LIMIT :limit FOR UPDATE
         ), taken AS (

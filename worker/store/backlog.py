@@ -12,12 +12,15 @@ SYNC = f"""
 SELECT (SELECT count(*) FROM stream
         WHERE role <> 'push' AND least(due_at, complete_due_at) <= :now
           AND {FREE})
-     + (SELECT count(DISTINCT source) FROM ledger
-        WHERE state IN ('intended', 'sent', 'accepted') AND due_at <= :now
-          AND source NOT IN (SELECT source FROM pause)
-          AND NOT EXISTS (SELECT FROM pause WHERE source = ''))
+     + (SELECT count(*) FROM stream s
+        WHERE role = 'push' AND {FREE} AND EXISTS (
+            SELECT FROM ledger l WHERE l.source = s.source AND l.due_at <= :now
+            AND (l.state IN ('sent', 'accepted')
+                 OR l.state = 'intended' AND NOT s.dry_run
+                    AND NOT EXISTS (SELECT FROM pause WHERE pause.source IN (s.source, '')))))
 """
-"""Streams to read and CRM accounts to write to that nobody works on: each is a task for one process of the queue."""
+"""Streams to read and CRM accounts to write to that nobody works on: each is a task for one process of the queue. Where
+writing is paused or a dry run, what was sent before is still to be proved."""
 
 COMPUTE = """
 SELECT count(*) FROM (

@@ -171,18 +171,19 @@ def dismiss(connection: Connection, which: Filter, reason: str, author: str, now
 @dataclass(frozen=True, slots=True)
 class Figure:
     """Of the writes that a source was meant to get on a day (UTC) and still is, how many are proved to have landed.
-    What a newer intention superseded counts as neither."""
+    What a newer intention superseded counts as neither, and what nobody can prove is told apart."""
 
     source: str
     day: date
     intended: int
     verified: int
     dismissed: int
+    unprovable: int
 
     @property
     def share(self) -> float:
-        """Verified of what was intended and not dismissed; 1 where that is nothing."""
-        wanted = self.intended - self.dismissed
+        """Verified of what was intended, not dismissed and can be proved; 1 where that is nothing."""
+        wanted = self.intended - self.dismissed - self.unprovable
         return self.verified / wanted if wanted else 1.0
 
 
@@ -192,7 +193,8 @@ def figures(connection: Connection, since: datetime) -> list[Figure]:
         text("""
         SELECT source, CAST(intended_at AT TIME ZONE 'UTC' AS date) AS day, count(*) AS intended,
                count(*) FILTER (WHERE state = 'verified') AS verified,
-               count(*) FILTER (WHERE dismissed_at IS NOT NULL AND state <> 'verified') AS dismissed
+               count(*) FILTER (WHERE dismissed_at IS NOT NULL AND state <> 'verified') AS dismissed,
+               count(*) FILTER (WHERE state = 'unprovable') AS unprovable
         FROM ledger WHERE intended_at >= :since AND state <> 'superseded' GROUP BY 1, 2 ORDER BY 2 DESC, 1
         """),
         {"since": since},

@@ -97,7 +97,7 @@ def _forget_reasons(connection: Connection, people: Collection[int]) -> None:
         UPDATE ledger l SET values = (
             SELECT coalesce(jsonb_object_agg(v.key, v.value), '{}') FROM jsonb_each(l.values) v
             WHERE v.key !~ '(^|[.])(reasons|bant)$')
-        WHERE l.state IN ('verified', 'superseded')
+        WHERE l.state IN ('verified', 'unprovable', 'superseded')
           AND l.subject_id IN (SELECT id FROM subject WHERE person_id = ANY(:people))
         """),
         {"people": list(people)},

@@ -1,6 +1,7 @@
 """Every intended write, and how it ended.
 
-intended -> sent -> accepted -> verified, or superseded, drifted, refused, parked.
+intended -> sent -> accepted -> verified, or superseded, drifted, refused, parked; or unprovable, where the CRM said yes
+and cannot be asked what it holds.
 
 `sent` is committed before the call, so a crash leaves a row whose outcome is unknown; it is read back, not sent again.
 A record has at most one row that is neither proved nor superseded: a newer intention supersedes whatever became of the
@@ -27,6 +28,7 @@ class State(StrEnum):
     SENT = "sent"
     ACCEPTED = "accepted"
     VERIFIED = "verified"
+    UNPROVABLE = "unprovable"
     SUPERSEDED = "superseded"
     DRIFTED = "drifted"
     REFUSED = "refused"
@@ -249,7 +251,8 @@ def answer(connection: Connection, answers: Sequence[Answer], now: datetime) -> 
                rounds = l.rounds + w.contested::int,
                contested_at = CASE WHEN w.contested THEN :now ELSE l.contested_at END,
                probe = CASE WHEN w.state <> 'refused' THEN l.probe END,
-               accepted_at = CASE WHEN w.state IN ('accepted', 'verified') THEN coalesce(l.accepted_at, :now) END,
+               accepted_at = CASE WHEN w.state IN ('accepted', 'verified', 'unprovable')
+                                  THEN coalesce(l.accepted_at, :now) END,
                closed_at = CASE WHEN w.state NOT IN ('intended', 'sent', 'accepted') THEN :now END,
                values = l.values - ARRAY(SELECT jsonb_object_keys(w.kept)),
                kept = l.kept || (
@@ -281,15 +284,17 @@ _HELD_AS_MEANT = """
     jsonb_strip_nulls({values}) <@ w.written
     AND NOT EXISTS (SELECT 1 FROM jsonb_each({values}) v WHERE v.value = 'null' AND w.written ? v.key)
 """
-_SHOWN = "jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (id bigint, written jsonb, modified_at timestamptz)"
+_SHOWN = "jsonb_to_recordset(CAST(:rows AS jsonb)) AS w (id bigint, written jsonb, modified_at timestamptz, past bool)"
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a record holds in our fields as a pull showed it, and when it was last changed there."""
+    """What a record holds in our fields as a pull showed it, and when it was last changed there; if `past`, what it
+    held then."""
 
     written: Mapping[str, Any]
     modified_at: datetime
+    past: bool = False
 
 
 def note_shown(connection: Connection, shown: Mapping[int, Shown], now: datetime) -> int:
@@ -297,19 +302,21 @@ def note_shown(connection: Connection, shown: Mapping[int, Shown], now: datetime
 
     Where it is not what was verified last, the row is suspected: it is read back from the primary store before anybody
     believes it. What people may set as well (the stage, the CRM's own fields) raises no suspicion. A record that was
-    changed since it refused a write is written to again: whoever changed it may have mended it.
+    changed since it refused a write is written to again: whoever changed it may have mended it. What it held in the
+    past proves a write of before, and no more.
     """
     if not shown:
         return 0
     rows = as_json(
-        {"id": i, "written": dict(its.written), "modified_at": its.modified_at} for i, its in sorted(shown.items())
+        {"id": i, "written": dict(its.written), "modified_at": its.modified_at, "past": its.past}
+        for i, its in sorted(shown.items())
     )
     verified = connection.execute(
         text(f"""
         UPDATE ledger l SET state = 'verified', closed_at = :now, accepted_at = coalesce(l.accepted_at, :now)
         FROM {_SHOWN}
         WHERE l.subject_id = w.id AND l.state NOT IN ('verified', 'superseded')
-          AND {_HELD_AS_MEANT.format(values="l.values")}
+          AND {_HELD_AS_MEANT.format(values="l.values")} AND (NOT w.past OR l.accepted_at <= w.modified_at)
         """),
         {"rows": rows, "now": now},
     ).rowcount
@@ -323,7 +330,7 @@ def note_shown(connection: Connection, shown: Mapping[int, Shown], now: datetime
             ) ours
             WHERE n.subject_id = w.id AND n.state <> 'superseded' ORDER BY n.id DESC LIMIT 1
         ) newest
-        WHERE l.id = newest.id AND newest.state = 'verified' AND l.suspected_at IS NULL
+        WHERE l.id = newest.id AND newest.state = 'verified' AND l.suspected_at IS NULL AND NOT w.past
           AND NOT ({_HELD_AS_MEANT.format(values="newest.values")})
         """),
         {"rows": rows, "now": now},
@@ -334,6 +341,7 @@ def note_shown(connection: Connection, shown: Mapping[int, Shown], now: datetime
                closed_at = NULL
         FROM {_SHOWN}
         WHERE l.subject_id = w.id AND l.state = 'refused' AND l.dismissed_at IS NULL AND w.modified_at > l.closed_at
+          AND NOT w.past
         """),
         {"rows": rows, "now": now},
     )

@@ -143,7 +143,7 @@ def probe(connection: Connection, source: str, now: datetime) -> None:
         WITH mended AS (
             UPDATE ledger l SET probe = NULL FROM (
                 SELECT id, probe AS code FROM ledger
-                WHERE source = :source AND probe IS NOT NULL AND state = 'verified' FOR UPDATE
+                WHERE source = :source AND probe IS NOT NULL AND state IN ('verified', 'unprovable') FOR UPDATE
             ) through WHERE l.id = through.id RETURNING through.code
         )
         UPDATE ledger SET state = 'intended', due_at = :now, closed_at = NULL
@@ -193,7 +193,7 @@ def due_sources(
                     OR EXISTS (SELECT FROM ledger WHERE source = asked.source AND state = 'refused'
                                AND due_at <= :now AND dismissed_at IS NULL)
                     OR EXISTS (SELECT FROM ledger WHERE source = asked.source AND probe IS NOT NULL
-                               AND state = 'verified')) AS due
+                               AND state IN ('verified', 'unprovable'))) AS due
         ) found WHERE found.due ORDER BY 1
         """),
         {"sources": list(sources), "now": now, "before": accepted_before, "held": list(held)},

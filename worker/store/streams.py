@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -93,6 +93,14 @@ def ensure(connection: Connection, streams: Iterable[tuple[str, str, Role, datet
         ON CONFLICT DO NOTHING
         """),
         {"rows": as_json({"source": s, "name": n, "role": r, "due_at": d} for s, n, r, d in streams)},
+    )
+
+
+def note_dry_runs(connection: Connection, sources: Collection[str]) -> None:
+    """Keep to which sources nothing is written, for whoever counts what is due without the configuration."""
+    connection.execute(
+        text("UPDATE stream SET dry_run = NOT dry_run WHERE role = 'push' AND dry_run <> (source = ANY(:sources))"),
+        {"sources": list(sources)},
     )
 
 
@@ -248,8 +256,8 @@ def waiting(connection: Connection, now: datetime) -> Mapping[tuple[str, str], i
         SELECT source, lane, count(*) AS n FROM stream CROSS JOIN LATERAL (
             SELECT 'backfill' AS lane WHERE role = 'pull' AND complete_at IS NULL
             UNION ALL SELECT 'inbound' WHERE role = 'pull' AND complete_at IS NOT NULL AND due_at <= :now
-            UNION ALL SELECT 'refresh' WHERE role IN ('pull', 'census') AND complete_due_at <= :now
-                                         AND (role = 'census' OR complete_at IS NOT NULL)
+            UNION ALL SELECT 'refresh' WHERE (role = 'pull' AND complete_due_at <= :now AND complete_at IS NOT NULL)
+                                         OR (role = 'census' AND least(due_at, complete_due_at) <= :now)
         ) waits GROUP BY 1, 2
         """),
         {"now": now},

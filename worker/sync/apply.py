@@ -27,6 +27,7 @@ from worker.store import (
     lineage,
     outcomes,
     people,
+    readings,
     records,
     stages,
     subjects,
@@ -80,6 +81,7 @@ def apply(connection: Connection, page: Page, now: datetime) -> Applied:
     """
     if not len(page):
         return Applied()
+    _note_fields(connection, page, now)
     beaten = 0
     while True:
         attempt = connection.begin_nested()
@@ -96,6 +98,14 @@ def apply(connection: Connection, page: Page, now: datetime) -> Applied:
         else:
             attempt.commit()
             return applied
+
+
+def _note_fields(connection: Connection, page: Page, now: datetime) -> None:
+    """With what the rows were read, before any of them is locked."""
+    rows: list[LeadRecord | AccountRecord] = [*page.leads, *page.accounts]
+    for source, object in sorted({(row.ref.source, row.ref.object) for row in rows}):
+        if object in page.fields:
+            readings.note(connection, source, object, page.fields[object], now)
 
 
 def _store(connection: Connection, page: Page, now: datetime) -> Applied:
@@ -123,7 +133,7 @@ def _store(connection: Connection, page: Page, now: datetime) -> Applied:
     if erased := [deletion.ref for deletion in page.deletions if deletion.erased]:
         dirty |= erasures.erase(connection, erased, now)
     shown = {
-        ids[lead.ref]: ledger.Shown(fields.plain(lead.written), lead.modified_at)
+        ids[lead.ref]: ledger.Shown(fields.plain(lead.written), lead.modified_at, lead.past)
         for lead in page.leads
         if not page.backfill or lead.written
     }
@@ -271,7 +281,7 @@ def as_stored(record: LeadRecord | AccountRecord, ids: Mapping[RecordRef, int]) 
         name=record.name,
         account_id=ids[record.account] if record.account else None,
         attributes=inputs.of_lead(record),
-        written=fields.plain(record.written),
+        written={} if record.past else fields.plain(record.written),
         created_at=record.created_at,
         modified_at=record.modified_at,
     )

@@ -19,10 +19,11 @@ from connectors.port import Crm, Page, Tier
 from connectors.records import AccountRecord, LeadRecord, RecordRef
 from worker.lease import Holder
 from worker.people import inputs
-from worker.store import activities, completeness, outcomes, records, streams, subjects
+from worker.store import activities, completeness, outcomes, readings, records, streams, subjects
 from worker.store.completeness import Kind
 from worker.store.streams import Lease
 from worker.sync.apply import apply, as_stored, without_erased
+from worker.sync.whole import whole
 
 LOOKS_BACK = timedelta(days=7)
 """Days of nights that were missed are read for so long."""
@@ -47,7 +48,7 @@ def read_day(holder: Holder, crm: Crm, lease: Lease, place: dict[str, Any], resu
     name = names[place["stream"]]
     if place["day"] is None:
         return _choose(holder, crm, lease, name, place)
-    page = crm.pull(name, place["cursor"], Tier.COMPLETE)
+    page = whole(holder.engine, crm, lambda: crm.pull(name, place["cursor"], Tier.COMPLETE))
     with holder.holding(lease) as (connection, now):
         rows, missed = missing(connection, page)
         apply(connection, page, now)
@@ -119,7 +120,7 @@ def compare(
             nights = min(PARTS, max(1, night - last.toordinal())) if last else 1
         parts = [(night - ago) % PARTS for ago in range(nights)]
         chosen = completeness.share(connection, crm.source, object, parts, PARTS, place["after"], AT_ONCE)
-    page = crm.fetch([ref for _, ref in chosen]) if chosen else None
+    page = whole(holder.engine, crm, lambda: crm.fetch([ref for _, ref in chosen])) if chosen else None
     with holder.holding(lease) as (connection, now):
         if page is None:
             following = {"object": place["object"] + 1, "after": 0}
@@ -133,6 +134,38 @@ def compare(
             result.missed += missed
             following = {"after": chosen[-1][0]}
         following = {**place, "night": night, "nights": nights, **following}
+        streams.store_cursor(connection, lease, following)
+    return following
+
+
+def complete(holder: Holder, crm: Crm, lease: Lease, place: dict[str, Any], result: Audited) -> dict[str, Any] | None:
+    """Some rows of an object of which a field appeared, in the end all: those read before lack it. Returns where to go
+    on; None: no object has one more.
+
+    Not among the figures of completeness: nothing was missed, and it is no fair sample.
+    """
+    if place["object"] is None:
+        with holder.engine.connect() as connection:
+            appeared = readings.grown(connection, holder.clock(), crm.source)
+        if not appeared:
+            return None
+        place = {**place, "object": appeared[0].object, "until": appeared[0].at.isoformat(), "after": 0}
+    object = place["object"]
+    with holder.engine.connect() as connection:
+        chosen = completeness.share(connection, crm.source, object, [0], 1, place["after"], AT_ONCE)
+    refs = [ref for _, ref in chosen] if object in crm.objects else []
+    page = whole(holder.engine, crm, lambda: crm.fetch(refs)) if refs else None
+    with holder.holding(lease) as (connection, now):
+        if page is None:
+            until = datetime.fromisoformat(place["until"])
+            readings.compared(connection, crm.source, object, until, now)
+            following = {**place, "object": None}
+        else:
+            ids = {ref: subject for subject, ref in chosen}
+            result.rows += len(chosen)
+            result.missed += unlike(connection, page, ids, now)
+            apply(connection, page, now)
+            following = {**place, "after": chosen[-1][0]}
         streams.store_cursor(connection, lease, following)
     return following
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from connectors.port import Stream
-from worker.store import alerts, outbox, people, scores, streams
+from worker.store import alerts, outbox, people, readings, scores, streams
 from worker.store.streams import Role
 from worker.sync.reconcile import CENSUS_EVERY
 
@@ -35,12 +35,15 @@ class Reconcile:
     source: str
 
 
-def register(connection: Connection, sources: Mapping[str, Sequence[Stream]], now: datetime) -> None:
+def register(
+    connection: Connection, sources: Mapping[str, Sequence[Stream]], now: datetime, dry_runs: Collection[str] = ()
+) -> None:
     """Make sure that every configured stream has its row."""
     rows = [(source, stream.name, Role.PULL, now) for source, its in sources.items() for stream in its]
     for source in sources:
         rows += [(source, streams.PUSH, Role.PUSH, now), (source, streams.CENSUS, Role.CENSUS, now + CENSUS_EVERY)]
     streams.ensure(connection, rows)
+    streams.note_dry_runs(connection, dry_runs)
 
 
 WakeUp = Pull | Push | Reconcile | Rescore
@@ -58,6 +61,7 @@ def plan(
     """Everything that is due at `now`; the score history gets its partitions in passing. `held`: sources that nothing
     is written to."""
     scores.ensure_partitions(connection, now)
+    readings.hasten(connection, sources, now)
     for source, stream, role in streams.due(connection, sources, now):
         yield Reconcile(source) if role is Role.CENSUS else Pull(source, stream)
     if not streams.loading(connection, sources):

@@ -15,6 +15,7 @@ from worker.store import records, streams
 from worker.store.streams import Lease
 from worker.sync.ahead import Ahead
 from worker.sync.apply import apply
+from worker.sync.whole import whole
 
 COMPLETE_EVERY = timedelta(minutes=5)
 """Between two complete reads: Salesforce wants its replication calls no more often."""
@@ -98,7 +99,10 @@ def _read(holder: Holder, crm: Crm, lease: Lease, tier: Tier, until: datetime, r
         with holder.engine.connect() as connection:
             return records.versions(connection, refs)
 
-    with Ahead(lambda at: crm.pull(lease.name, at, tier, known, lease.looked)) as ahead:
+    def read(at: Cursor | None) -> Page:
+        return whole(holder.engine, crm, lambda: crm.pull(lease.name, at, tier, known, lease.looked))
+
+    with Ahead(read) as ahead:
         while True:
             page = ahead.page(cursor)
             on = not page.done and holder.clock() < until

@@ -23,7 +23,8 @@ from worker.lease import SLICE, Holder, Next
 from worker.store import census, completeness, erasures, lineage, people, streams
 from worker.store.streams import Lease
 from worker.sync.apply import apply
-from worker.sync.audit import Audited, compare, read_day
+from worker.sync.audit import Audited, compare, complete, read_day
+from worker.sync.whole import whole
 
 Place = dict[str, Any]
 """Where the work stands, as it is stored with the stream."""
@@ -41,17 +42,19 @@ FETCH = 100
 class Reconciled:
     """What one lease of the census did. `counted` rows of the CRM; `repaired` rows that only one side had, or that
     were another version there; `emptied`: people who are gone for good from the recycle bin; `days` and `fields`:
-    second looks at days and at fields."""
+    second looks at days and at fields; `appeared`: rows of objects that have a field more now."""
 
     counted: int = 0
     repaired: int = 0
     emptied: int = 0
     days: Audited = field(default_factory=Audited)
     fields: Audited = field(default_factory=Audited)
+    appeared: Audited = field(default_factory=Audited)
     done: bool = False
     problem: CrmError | None = None
 
 
+APPEARED: Place = {"phase": "appeared", "object": None}
 IDS: Place = {"phase": "ids", "object": 0, "cursor": None, "repairing": None}
 BIN: Place = {"phase": "bin", "object": 0, "after": ""}
 DAYS: Place = {"phase": "days", "stream": 0, "day": None, "cursor": None}
@@ -61,7 +64,8 @@ DONE: Place = {"phase": "done"}
 
 def reconcile(holder: Holder, crm: Crm, *, force: bool = False) -> Reconciled | None:
     """Count a source's people and accounts object by object, look at settled days and at a share of the fields, and
-    repair what differs. None: not due, or not ours.
+    repair what differs. Before that, and between two nights nothing but that, all rows of an object are compared of
+    which a field has appeared. None: not due, or not ours.
 
     Gives way after a slice and goes on under the next lease; safe to repeat and to kill anywhere.
     """
@@ -69,16 +73,17 @@ def reconcile(holder: Holder, crm: Crm, *, force: bool = False) -> Reconciled | 
 
     def task(lease: Lease) -> Next:
         until = holder.clock() + SLICE
-        place: Place = {**IDS, **(lease.cursor or {})}
+        place: Place = dict(lease.cursor or APPEARED)
         while place["phase"] != "done" and holder.clock() < until:
             place = _next(holder, crm, lease, place, result)
         result.done = place["phase"] == "done"
         now = holder.clock()
         if not result.done:
-            return Next(due_at=now, complete_due_at=now)
+            return Next(due_at=now, complete_due_at=now if lease.complete_due else None)
         with holder.holding(lease) as (connection, _):
             streams.store_cursor(connection, lease, None)
-        return Next(due_at=now + CENSUS_EVERY, complete_due_at=now + CENSUS_EVERY, complete_at=now)
+        tomorrow = now + CENSUS_EVERY
+        return Next(tomorrow, tomorrow, complete_at=now) if lease.complete_due else Next(tomorrow)
 
     ended = holder.work(crm.source, streams.CENSUS, task, force=force)
     result.problem = ended.problem
@@ -87,6 +92,8 @@ def reconcile(holder: Holder, crm: Crm, *, force: bool = False) -> Reconciled | 
 
 def _next(holder: Holder, crm: Crm, lease: Lease, place: Place, result: Reconciled) -> Place:
     """One step of the phase that is on, or the beginning of the next."""
+    if place["phase"] == "appeared":
+        return complete(holder, crm, lease, place, result.appeared) or (IDS if lease.complete_due else DONE)
     if place["phase"] == "ids":
         return _step(holder, crm, lease, place, result) if place["object"] < len(crm.objects) else BIN
     if place["phase"] == "bin":
@@ -112,7 +119,7 @@ def _step(holder: Holder, crm: Crm, lease: Lease, place: Place, result: Reconcil
     with holder.engine.connect() as connection:
         settled = holder.clock() - SETTLED
         differing = census.differences(connection, crm.source, object, place["repairing"], settled, FETCH)
-    page = crm.fetch(differing) if differing else None
+    page = whole(holder.engine, crm, lambda: crm.fetch(differing)) if differing else None
     with holder.holding(lease) as (connection, now):
         if page is None:
             census.clear(connection, crm.source, object)
@@ -134,7 +141,7 @@ def _look_in_bin(holder: Holder, crm: Crm, lease: Lease, place: Place, result: R
     object = crm.objects[place["object"]]
     with holder.engine.connect() as connection:
         lying = census.binned(connection, crm.source, object, place["after"], FETCH)
-    page = crm.fetch(lying, binned=True) if lying else None
+    page = whole(holder.engine, crm, lambda: crm.fetch(lying, binned=True)) if lying else None
     with holder.holding(lease) as (connection, now):
         following = {**BIN, "object": place["object"] + 1}
         if page is not None:

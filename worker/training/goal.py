@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -205,21 +205,27 @@ class Goal(_Part):
     def horizon(self) -> timedelta:
         return timedelta(days=self.horizon_days)
 
-    @property
-    def attributes(self) -> frozenset[str]:
-        """The attributes that the goal reads, all of which must exist."""
-        own = getattr(self.event, "field", None) or (self.event.name if isinstance(self.event, FieldReached) else None)
-        named = {own, self.segment, *self.population.where, *self.population.unless}
-        return frozenset(name for name in named if name)
+    def _attributes(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The attributes that the goal reads, each with where in the goal it is named."""
+        for option in ("field", "name"):
+            if own := getattr(self.event, option, None):
+                yield own, ("event", option)
+        for part in ("where", "unless"):
+            yield from ((name, ("population", part, name)) for name in getattr(self.population, part))
+        if self.segment:
+            yield self.segment, ("segment",)
 
-    def check(self, name: str, known: Collection[str]) -> None:
-        """Raises `UnknownAttribute` where the goal (of that name) reads an attribute that is not among the `known`."""
-        for attribute in sorted(self.attributes - set(known)):
+    def check(self, name: str, known: Collection[str], at: Callable[[Sequence[str]], str] = lambda place: "") -> None:
+        """Raises `UnknownAttribute` where the goal of that name reads an attribute that is not `known`. `at` tells the
+        line of a place in the configuration."""
+        for attribute, where in self._attributes():
+            if attribute in known:
+                continue
             close = difflib.get_close_matches(attribute, known, 1)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(known))}."
-            raise UnknownAttribute(
-                f"goal {name}: no attribute is named {attribute!r}; {hint} Declare others under `attributes`"
-            )
+            place = ("goals", name, *where)
+            what = f"no attribute is named {attribute!r}; {hint} Declare others under `attributes`"
+            raise UnknownAttribute(": ".join(part for part in (at(place), ".".join(place), what) if part))
 
     def __str__(self) -> str:
         return f"{_said(self.event)} within {self.horizon_days} days"

@@ -80,6 +80,16 @@ def proved(row: Row, held: Mapping[str, Any] | None, author: Author | None, roun
     return Answer(row.id, State.DRIFTED, now + _spread(DAY), OVERWRITTEN, text, who, contested=True)
 
 
+def unasked(row: Row, now: datetime) -> Answer:
+    """What becomes of a row that would be read back, where the CRM cannot be asked. Values are set, never added: what
+    may have got lost is simply written again."""
+    if row.state is State.SENT:
+        at = now if row.attempts < LOST_AT_ONCE else now + retry_after(row.attempts)
+        text = "its answer was lost, and the CRM cannot be asked what it holds: it is written again"
+        return Answer(row.id, State.INTENDED, at, "UNRESOLVED", text)
+    return Answer(row.id, State.UNPROVABLE, now, None, "the CRM said yes, and cannot be asked what it holds")
+
+
 def retry_after(attempts: int) -> timedelta:
     """Doubling from half a minute to four hours, spread by chance so that a herd does not come back together."""
     longest = min(LAST_RETRY, FIRST_RETRY * float(2 ** min(attempts, 20)))

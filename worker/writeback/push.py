@@ -30,7 +30,7 @@ from worker.store import alerts, brakes, ledger, outbox, streams
 from worker.store.ledger import Row, State
 from worker.store.streams import Lease
 from worker.writeback.alerts import tell
-from worker.writeback.proof import answered, proved, unlike
+from worker.writeback.proof import answered, proved, unasked, unlike
 
 Forget = Callable[[Connection, Sequence[Deletion], datetime], None]
 """What to do with records that turn out to be gone or merged; the same as when a pull tells."""
@@ -197,7 +197,11 @@ class _Writing:
             ledger.answer(connection, [answer for answer in answers if answer is not None], now)
 
     def _read_back(self, rows: Sequence[Row]) -> None:
-        """Compare the CRM's primary store with what was meant."""
+        """Compare the CRM's primary store with what was meant, if it can be asked."""
+        if not self.crm.provable:
+            with self.holder.holding(self.lease) as (connection, now):
+                ledger.answer(connection, [unasked(row, now) for row in rows], now)
+            return
         held = {ref: fields.plain(its) for ref, its in self.crm.read_back([row.ref for row in rows]).items()}
         authors = self._authors(rows, held)
         explained = self._explained([row.ref for row in rows if row.ref not in held])

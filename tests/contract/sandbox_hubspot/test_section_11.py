@@ -50,11 +50,11 @@ def test_s11_1_writes_reach_search_late_at_random_and_out_of_order(live: Live) -
     assert {one["id"] for one in live.get(f"{CONTACTS}?limit=100").json()["results"]} == set(ids)
     arrived: list[str] = []
     seen_at: dict[str, float] = {}
-    for _ in range(310):
+    for _ in range(103):
         new = [id_ for id_ in found(live) if id_ not in seen_at]
         arrived += new
         seen_at |= dict.fromkeys(new, (live.clock.now() - NOON).total_seconds())
-        live.clock.advance(timedelta(seconds=1))
+        live.clock.advance(timedelta(seconds=3))
     assert set(arrived) == set(ids)
     assert arrived != sorted(arrived, key=int)
     assert sum(at > 40 for at in seen_at.values()) >= 3

@@ -1,7 +1,8 @@
-"""The `leadgauge` command in a process of its own, forked from one that has imported it: most of a second less each."""
+"""The `leadgauge` command in a process of its own, forked from one that has imported it: seconds less each."""
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -11,6 +12,12 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+_PRELOADED = [
+    *("worker.cli.main", "worker.tasks"),
+    # What commands import when they need it, three seconds in all. Not polars: it begins threads, and threads are lost.
+    *("connectors.salesforce.crm", "connectors.hubspot.crm", "sklearn.ensemble", "skops.io"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +80,16 @@ def _session(arguments: list[str], environment: dict[str, str], directory: Path,
 
 
 def _forks() -> ForkServerContext:
-    """Forks of a process that runs nothing else and has never seen pytest."""
+    """Forks of a process that runs nothing else and holds nothing of pytest's."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["worker.cli.main", "worker.tasks"])
+    context.set_forkserver_preload(_PRELOADED)
     return context
 
 
 def _command(
     arguments: list[str], environment: dict[str, str], directory: Path, out: Path, err: Path, how: int = os.O_TRUNC
 ) -> None:
+    gc.freeze()  # else the first collection copies all that the parent has imported, page by page
     from rich.console import Console
 
     from worker.cli import main, screen

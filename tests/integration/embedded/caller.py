@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ def myself() -> Caller:
     return Caller(os.geteuid())
 
 
+@cache
 def ordinary() -> Caller | None:
     """An ordinary user, or None where this process is none and can become none."""
     if os.geteuid() != 0:

@@ -8,6 +8,8 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,8 @@ def caller(request: pytest.FixtureRequest) -> Caller:
     return found
 
 
-@pytest.fixture
-def parent(caller: Caller) -> Iterator[Path]:
+@contextmanager
+def private(caller: Caller) -> Iterator[Path]:
     """A private directory of the caller, with a short path (that of pytest's tmp_path is root's own)."""
     top = Path(tempfile.mkdtemp(prefix="lg-")).resolve()
     os.chown(top, caller.uid, -1)
@@ -45,10 +47,36 @@ def parent(caller: Caller) -> Iterator[Path]:
 
 
 @pytest.fixture
+def parent(caller: Caller) -> Iterator[Path]:
+    with private(caller) as directory:
+        yield directory
+
+
+@pytest.fixture
 def home(caller: Caller, parent: Path) -> Iterator[Path]:
+    """Where nothing was ever started."""
     path = parent / "home"
     yield path
     caller.remove(path)
+
+
+@pytest.fixture(scope="module")
+def used_homes() -> Iterator[Callable[[Caller], Path]]:
+    with ExitStack() as stack:
+
+        @cache
+        def of(caller: Caller) -> Path:
+            home = stack.enter_context(private(caller)) / "home"
+            stack.callback(caller.remove, home)
+            return home
+
+        yield of
+
+
+@pytest.fixture
+def used_home(caller: Caller, used_homes: Callable[[Caller], Path]) -> Path:
+    """One for all who do not ask how servers are made, which takes longest: they may run or not, and hold anything."""
+    return used_homes(caller)
 
 
 def processes(caller: Caller, home: Path) -> list[int]:
@@ -82,10 +110,10 @@ def lives(pid: int) -> bool:
     return True
 
 
-def start_and_write(caller: Caller, home: Path) -> None:
+def start_and_write(caller: Caller, home: Path, then: str = "") -> None:
     caller.run(
-        _START + "rows('CREATE TABLE kept (n int)'); rows('INSERT INTO kept VALUES (42)')\n"
-        "with valkey() as client: client.set('kept', '42')",
+        _START + "rows('DROP TABLE IF EXISTS kept'); rows('CREATE TABLE kept AS SELECT 42 AS n')\n"
+        "with valkey() as client: client.set('kept', '42')\n" + then,
         home,
     )
 
@@ -107,38 +135,37 @@ def test_concurrent_starts_and_a_later_one_get_the_same_servers(caller: Caller, 
     assert said == said[:1] * 4
 
 
-def test_data_survive_a_stop(caller: Caller, home: Path) -> None:
-    start_and_write(caller, home)
-    caller.run("embedded.stop(home)", home)
-    assert start_and_read(caller, home) == [[[42]], "42"]
+def test_data_survive_a_stop(caller: Caller, used_home: Path) -> None:
+    start_and_write(caller, used_home, then="embedded.stop(home)")
+    assert start_and_read(caller, used_home) == [[[42]], "42"]
 
 
 @pytest.mark.parametrize(
     ("caller", "victims"), [(myself, "leaders"), (myself, "everything"), (ordinary, "everything")], indirect=["caller"]
 )
-def test_data_survive_sigkill(caller: Caller, home: Path, victims: str) -> None:
-    start_and_write(caller, home)
-    *children, valkey, postmaster = processes(caller, home)
+def test_data_survive_sigkill(caller: Caller, used_home: Path, victims: str) -> None:
+    start_and_write(caller, used_home)
+    *children, valkey, postmaster = processes(caller, used_home)
     for pid in [postmaster, valkey, *(children if victims == "everything" else [])]:
         os.kill(pid, signal.SIGKILL)
-    assert start_and_read(caller, home) == [[[42]], "42"]
+    assert start_and_read(caller, used_home) == [[[42]], "42"]
 
 
-def test_servers_outlive_a_killed_holder(caller: Caller, home: Path) -> None:
-    with caller.popen(_START + "say(1); sys.stdin.read()", home) as holder:
+def test_servers_outlive_a_killed_holder(caller: Caller, used_home: Path) -> None:
+    with caller.popen("embedded.stop(home)\n" + _START + "say(1); sys.stdin.read()", used_home) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "1\n"
         holder.kill()
         holder.communicate(timeout=100)
-    assert caller.run("say(embedded.running(home) is not None)", home)
+    assert caller.run("say(embedded.running(home) is not None)", used_home)
 
 
 @both_users
-def test_stop_leaves_no_process_and_says_whether_there_was_one(caller: Caller, home: Path) -> None:
-    caller.run(_START, home)
-    before = processes(caller, home)
+def test_stop_leaves_no_process_and_says_whether_there_was_one(caller: Caller, used_home: Path) -> None:
+    caller.run(_START, used_home)
+    before = processes(caller, used_home)
     assert len(before) > 4
-    assert caller.run("say([embedded.stop(home), embedded.running(home), embedded.stop(home)])", home) == [
+    assert caller.run("say([embedded.stop(home), embedded.running(home), embedded.stop(home)])", used_home) == [
         True,
         None,
         False,
@@ -157,7 +184,7 @@ def test_no_mode_of_a_parent_changes(caller: Caller, parent: Path, home: Path) -
     assert oct(home.stat().st_mode & 0o777) == "0o700"
 
 
-def test_settings_are_private_durable_and_in_utc(caller: Caller, home: Path) -> None:
+def test_settings_are_private_durable_and_in_utc(caller: Caller, used_home: Path) -> None:
     code = """
 from worker.embedded.place import Place
 with valkey() as client:
@@ -165,14 +192,15 @@ with valkey() as client:
 names = ("listen_addresses", "timezone", "fsync", "synchronous_commit", "full_page_writes", "server_encoding")
 say([said, [rows("SHOW " + name)[0][0] for name in names], str(Place.of(home).run)])
 """
-    said, shown, sockets = caller.run("embedded.start(home)\n" + code, home)
+    said, shown, sockets = caller.run("embedded.stop(home)\nembedded.start(home)\n" + code, used_home)
     assert said == ["0", "noeviction", "yes"]
     assert shown == ["", "UTC", "on", "on", "on", "UTF8"]
     assert oct(Path(sockets).stat().st_mode & 0o777) == "0o700"
 
 
-def test_no_value_of_a_violated_key_reaches_the_log(caller: Caller, home: Path) -> None:
+def test_no_value_of_a_violated_key_reaches_the_log(caller: Caller, used_home: Path) -> None:
     code = """
+rows("DROP TABLE IF EXISTS people")
 rows("CREATE TABLE people (email text PRIMARY KEY)")
 for _ in range(2):
     try:
@@ -181,12 +209,12 @@ for _ in range(2):
         from worker.embedded.place import Place
         say((Place.of(home).base / "postgres" / "server.log").read_text())
 """
-    log = caller.run(_START + code, home)
+    log = caller.run(_START + code, used_home)
     assert "duplicate key" in log
     assert "ada@example.com" not in log
 
 
-def test_pid_file_that_names_a_living_stranger_is_not_believed(caller: Caller, home: Path) -> None:
+def test_pid_file_that_names_a_living_stranger_is_not_believed(caller: Caller, used_home: Path) -> None:
     code = """
 embedded.stop(home)
 from worker.embedded.place import Place
@@ -195,10 +223,10 @@ import os
 embedded.start(home)
 say(1)
 """
-    assert caller.run(_START + code, home) == 1
+    assert caller.run(_START + code, used_home) == 1
 
 
-def test_cluster_whose_creation_was_cut_short_is_made_again(caller: Caller, home: Path) -> None:
+def test_cluster_whose_creation_was_cut_short_is_made_again(caller: Caller, used_home: Path) -> None:
     code = """
 embedded.stop(home)
 from worker.embedded.place import Place
@@ -207,13 +235,11 @@ base = Place.of(home).base
 embedded.start(home, durable=False)
 say(rows("SELECT current_database()"))
 """
-    assert caller.run(_START + code, home) == [["leadgauge"]]
+    assert caller.run(_START + code, used_home) == [["leadgauge"]]
 
 
-@both_users
 def test_home_that_was_deleted_begins_afresh(caller: Caller, home: Path) -> None:
-    start_and_write(caller, home)
-    caller.run("embedded.stop(home)", home)
+    start_and_write(caller, home, then="embedded.stop(home)")
     shutil.rmtree(home)
     code = _START + "with valkey() as c: say([rows(\"SELECT to_regclass('kept')::text\"), c.get('kept')])"
     assert caller.run(code, home) == [[[None]], None]
@@ -227,7 +253,8 @@ def test_remove_keeps_what_others_put_into_the_home(caller: Caller, home: Path) 
     assert not Place.of(home).base.joinpath("postgres").exists()
 
 
-@both_users
+# Root's servers live elsewhere, whatever its home is called.
+@pytest.mark.parametrize("caller", [lambda: ordinary() or myself()], ids=["ordinary-user"], indirect=True)
 def test_any_path_will_do(caller: Caller, parent: Path) -> None:
     home = parent / f'it\'s a "100%" name of {"x" * 120}'
     try:
@@ -271,21 +298,19 @@ def test_home_that_cannot_be_made_is_named(caller: Caller, parent: Path) -> None
     assert "LEADGAUGE_HOME" in said
 
 
-def test_directory_of_another_user_is_refused(parent: Path, caller: Caller) -> None:
+def test_directory_of_another_user_is_refused(caller: Caller, used_home: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can give a directory away")
-    home = parent / "home"
-    caller.run(_START + "embedded.stop(home)", home)
-    base = Path(caller.run("from worker.embedded.place import Place; say(str(Place.of(home).base))", home))
+    caller.run(_START + "embedded.stop(home)", used_home)
+    base = Place.of(used_home).base
     os.chown(base / "valkey", 54_321, -1)
     try:
-        assert "belongs to another user" in refusal(caller, home)
+        assert "belongs to another user" in refusal(caller, used_home)
     finally:
         os.chown(base / "valkey", (base / "run").stat().st_uid, -1)
-        caller.run("embedded.remove(home)", home)
 
 
-def test_socket_held_by_another_server_is_not_taken_over(caller: Caller, home: Path) -> None:
+def test_socket_held_by_another_server_is_not_taken_over(caller: Caller, used_home: Path) -> None:
     code = """
 embedded.stop(home)
 from worker.embedded.place import Place
@@ -304,4 +329,4 @@ finally:
     stranger.kill()
     stranger.wait()
 """
-    assert "not ours" in caller.run(_START + code, home)
+    assert "not ours" in caller.run(_START + code, used_home)

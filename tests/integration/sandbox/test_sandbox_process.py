@@ -1,9 +1,11 @@
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+import yaml
 from hubspot import HubSpot
 
 from tests.integration.sandbox.sandbox_process import Sandbox, refusal, running
@@ -153,6 +155,43 @@ def test_a_restart_keeps_address_clock_and_what_was_written(tmp_path: Path) -> N
         assert [(write["id"], write["after"]["Lead_Score__c"]) for write in writes] == [(lead, 73)]
 
 
+BESIDE = ("marketo", "amplitude", "mixpanel")
+
+
+def people(sandbox: Sandbox, account: str) -> dict[str, dict[str, Any]]:
+    return {each["id"]: each for each in sandbox.call(account, "GET", "/sandbox/people").json()}
+
+
+def test_accounts_beside_the_crms_keep_address_keys_and_what_was_written(tmp_path: Path) -> None:
+    options = ("--people", "20", "--with", ",".join(BESIDE))
+    with running(tmp_path, *options, "--profile", "hostile") as first:
+        for account in BESIDE:
+            assert first.call(account, "GET", "/sandbox/profile").json()["name"] == "hostile"
+            assert first.call(account, "POST", "/sandbox/profile", {"name": "calm"}).status_code == 200
+        lead, user = next(iter(people(first, "marketo"))), next(iter(people(first, "mixpanel")))
+        assert user in people(first, "amplitude")
+        assert first.call("marketo", "POST", "/sandbox/lead", {"id": lead, "change": {"leadGaugeScore": 7}}).ok
+        act = {"user": user, "event": "Used forecast", "properties": {"lead_gauge_score": 8}}
+        for account in ("amplitude", "mixpanel"):
+            assert first.call(account, "POST", "/sandbox/activity", act).json() == {"user": user, "event": act["event"]}
+            assert first.call(account, "POST", "/sandbox/activity", act | {"user": "nobody"}).status_code == 400
+            assert f"<td>{user}</td>" in first.call(account, "GET", "/sandbox/").text
+        assert first.stop()[0] == 0
+    answers = yaml.safe_load((tmp_path / "answers.yaml").read_text())
+    secret = Path(answers["marketo"][0]["secret"].removeprefix("file:"))
+    assert (secret.read_text(), secret.stat().st_mode & 0o777) == (first.address["marketo"]["client_secret"], 0o600)
+    with running(tmp_path, *options) as second:
+        for account in BESIDE:
+            assert second.address[account] == first.address[account]
+        assert people(second, "marketo")[lead]["fields"] == {"leadGaugeScore": 7}
+        for account in ("amplitude", "mixpanel"):
+            assert people(second, account)[user]["fields"] == {"lead_gauge_score": 8}
+        assert second.stop()[0] == 0
+    status, lines = refusal(tmp_path, "--people", "20", "--with", "marketo")
+    assert status == 2
+    assert "with amplitude, marketo, mixpanel; not of seed 7, 20 people, with marketo: give the same" in lines[0]
+
+
 def test_live_moves_the_world(tmp_path: Path) -> None:
     with running(tmp_path, "--live", "--live-rate", "6000") as live:
         client = hubspot_client(live)
@@ -212,7 +251,13 @@ def test_a_damaged_snapshot_is_refused_in_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--people", "0"), ("--now", "2026-11-23T06:00:00"), ("--live-rate", "0"), ("--hubspot-port", "70000")],
+    [
+        ("--people", "0"),
+        ("--with", "marketo,pardot"),
+        ("--now", "2026-11-23T06:00:00"),
+        ("--live-rate", "0"),
+        ("--hubspot-port", "70000"),
+    ],
 )
 def test_a_senseless_option_is_refused(tmp_path: Path, arguments: tuple[str, str]) -> None:
     status, lines = refusal(tmp_path, *arguments)

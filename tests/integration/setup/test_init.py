@@ -18,12 +18,30 @@ from worker.setup.init import answered, read_answers, write
 from worker.setup.written import written
 
 REPOSITORY = Path(__file__).parents[3]
+UNHURRIED = {"calls_per_second": 200}, {"calls_per_10_seconds": 2000, "searches_per_second": 100}
+"""What practice CRMs stand, and real ones do not: at the usual pace a first read takes ten seconds, a look four."""
 ORG = {"url": "acme.my.salesforce.com", "key": "3MVG9..."}
 
 
 def test_the_example_in_the_repository_is_what_init_writes() -> None:
-    places = {"secret": "file:/run/secrets/salesforce"}, {"secret": "file:/run/secrets/hubspot"}
-    told = answered({"salesforce": [{**ORG, **places[0], "time_zone": "Europe/Berlin"}], "hubspot": [places[1]]})
+    def place(name: str) -> str:
+        return f"file:/run/secrets/{name}"
+
+    told = answered(
+        {
+            "salesforce": [{**ORG, "secret": place("salesforce"), "time_zone": "Europe/Berlin"}],
+            "hubspot": [{"secret": place("hubspot")}],
+            "marketo": [{"host": "123-ABC-456", "client": "1c7d...", "secret": place("marketo")}],
+            "amplitude": [
+                {"project": 153957, "api_key": place("amplitude_key"), "secret": place("amplitude_secret"),
+                 "owner": "ann@acme.com"}
+            ],
+            "mixpanel": [
+                {"project": 2195193, "user": "leadgauge.8f2c1d.mp-service-account", "secret": place("mixpanel_secret"),
+                 "token": place("mixpanel_token")}
+            ],
+        }
+    )  # fmt: skip
     assert (REPOSITORY / "deploy/leadgauge.example.yaml").read_text("utf-8") == written(told)
 
 
@@ -32,26 +50,40 @@ def test_all_that_can_be_answered_is_valid_and_what_is_commented_too() -> None:
         {
             "salesforce": [{**ORG, "user": 'it\'s "me"', "secret": "file:/a b/key", "ca_bundle": "ca.pem"}],
             "hubspot": [{"name": "one", "starter": True}, {"name": "two", "secret": "env:TWO", "host": "https://h"}],
+            "marketo": [
+                {"host": "123-ABC-456", "client": "c", "ca_bundle": "ca.pem"},
+                {"name": "second", "host": "987-XYZ-654", "client": "d", "since": "2020-01-01T00:00:00Z"},
+            ],
+            "amplitude": [
+                {"project": 1, "region": "eu", "ca_bundle": "ca.pem"},
+                {"name": "web", "project": 2, "owner": "ann", "host": "https://a", "cohorts": {"hot": "The hot"}},
+            ],
+            "mixpanel": [
+                {"project": 3, "user": "reader"},
+                {"name": "phone", "project": 4, "user": "u", "limit": 600, "host": "https://m", "ca_bundle": "c"},
+            ],
             "files": [{"directory": "/data/exports"}],
             "language": "ru",
         }
     )
     text = written(told)
     settings = parse(text, Path("x.yaml"))
-    assert [source.name for source in settings.sources] == ["salesforce", "one", "two", "files"]
+    assert [source.name for source in settings.sources] == [
+        "salesforce", "one", "two", "marketo", "second", "amplitude", "web", "mixpanel", "phone", "files",
+    ]  # fmt: skip
     org = settings.sources[0]
     assert org.kind == "salesforce"
     assert org.auth.type == "jwt_bearer"
     assert org.auth.username == 'it\'s "me"'
-    commented = [line.partition("# ")[2] for line in text.splitlines() if line.startswith("    # ")]
-    for line in commented:
-        option = yaml.safe_load(line)
-        kind = "hubspot" if "lifecycle_stage" in option or "email_events" in str(option) else "salesforce"
-        if "budget_amount" in line:
-            kind = "hubspot"
-        body: dict[str, Any] = yaml.safe_load(text)
-        next(source for source in body["sources"] if source["kind"] == kind).update(option)
-        parse(yaml.safe_dump(body), Path("x.yaml"))
+    name = ""
+    for line in text.splitlines():
+        name = yaml.safe_load(line)["name"] if line.startswith("    name: ") else name
+        if line.startswith("    # "):
+            body: dict[str, Any] = yaml.safe_load(text)
+            next(source for source in body["sources"] if source["name"] == name).update(
+                yaml.safe_load(line.partition("# ")[2])
+            )
+            parse(yaml.safe_dump(body), Path("x.yaml"))
 
 
 @pytest.mark.parametrize(
@@ -63,12 +95,20 @@ def test_all_that_can_be_answered_is_valid_and_what_is_commented_too() -> None:
         ({"salesforce": [{**ORG, "time_zone": "Mars"}]}, "Europe/Berlin"),
         ({"hubspot": [{"secret": "pat-na1-1"}]}, "env:NAME or file:PATH"),
         ({"hubspot": [{"tier": "starter"}]}, r"`hubspot\.0\.tier`"),
+        ({"marketo": [{"host": "https://app-ab12.marketo.com/homepage", "client": "c"}]}, r"mktorest\.com"),
+        ({"marketo": [{"host": "123-ABC-456"}]}, r"`marketo\.0\.client` is missing"),
     ],
 )
 def test_answers_that_cannot_be_are_refused(given: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigurationError, match=says) as refused:
         answered(given)
     assert "pat-na1" not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["123-ABC-456", "123-ABC-456.mktorest.com", "https://123-ABC-456.mktorest.com/rest"])
+def test_an_instance_goes_by_what_its_pages_show(host: str) -> None:
+    (its,) = answered({"marketo": [{"host": host, "client": "c"}]}).marketo
+    assert its.host == "https://123-ABC-456.mktorest.com"
 
 
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
@@ -102,6 +142,11 @@ def test_a_new_user_gets_from_nothing_to_all_read(well: Bench, tmp_path: Path) -
     }  # fmt: skip
     (tmp_path / "answers.yaml").write_text(yaml.safe_dump(answers), "utf-8")
     assert type_in("init", "--answers", "answers.yaml").code == 0
+    file = tmp_path / "leadgauge.yaml"
+    made = yaml.safe_load(file.read_text("utf-8"))
+    for source, pace in zip(made["sources"], UNHURRIED, strict=True):
+        source |= pace
+    file.write_text(yaml.safe_dump(made), "utf-8")
     looked = type_in("doctor", "--json")
     told = json.loads(looked.out)
     assert (looked.code, [problem["code"] for problem in told["problems"]]) == (1, ["database_fsync"]), looked.said

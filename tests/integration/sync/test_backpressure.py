@@ -11,14 +11,15 @@ from sqlalchemy import Engine, text
 
 from connectors.errors import Transient
 from tests.contract.connectors.crm_contract import START
+from tests.integration.sync.conftest import World
 from worker import tasks
 from worker.app import MOST_PLANS, BoundedScheduler, app, configure
 from worker.bootstrap import Process
 from worker.lease import wait_after
 from worker.settings import Settings
-from worker.store import backlog, streams
+from worker.store import backlog, brakes, streams
 from worker.store.streams import Role
-from worker.sync.plan import Push, Rescore
+from worker.sync.plan import Push, Rescore, register
 
 
 @pytest.mark.parametrize(
@@ -92,3 +93,33 @@ def test_what_is_due_is_counted_for_a_scaler(engine: Engine) -> None:
         streams.take(connection, "acme", "leads", "one", START, timedelta(seconds=60))
         assert backlog.count(connection, "sync", START) == 1
         assert connection.exec_driver_sql(backlog.query("compute")).scalar_one() == 5
+
+
+def test_accounts_to_write_to_are_due_where_somebody_may_write_and_nobody_does(world: World) -> None:
+    def due() -> int:
+        with world.engine.connect() as connection:
+            writes = backlog.count(connection, "sync", world.now())
+            assert connection.exec_driver_sql(backlog.query("sync")).scalar_one() >= writes
+            return writes - len(streams.due(connection, ["acme"], world.now()))
+
+    assert due() == 0
+    world.intend(*world.org.add_people(2))
+    assert due() == 1, "an account is one task, however much is to be written"
+    with world.engine.begin() as connection:
+        assert streams.take(connection, "acme", streams.PUSH, "one", world.now(), timedelta(seconds=60), force=True)
+    assert due() == 0, "a worker is at it"
+    world.wait(seconds=61)
+    assert due() == 1, "it died"
+    with world.engine.begin() as connection:
+        register(connection, {"acme": world.crm.streams}, world.now(), ["acme"])
+    assert due() == 0, "a dry run writes nothing"
+    with world.engine.begin() as connection:
+        connection.execute(text("UPDATE ledger SET state = 'accepted' WHERE id = (SELECT min(id) FROM ledger)"))
+    assert due() == 1, "but proves what was written before"
+    with world.engine.begin() as connection:
+        connection.execute(text("DELETE FROM ledger WHERE state = 'accepted'"))
+        register(connection, {"acme": world.crm.streams}, world.now())
+    assert due() == 1
+    with world.engine.begin() as connection:
+        brakes.pause(connection, brakes.ALL, "a wrong rule", "ann", world.now())
+    assert due() == 0

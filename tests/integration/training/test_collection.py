@@ -87,7 +87,7 @@ def test_some_people_at_a_time_make_the_same_rows_as_all_at_once(
     world: Engine, arrow: adbc.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = snapshots(arrow, Goal(), FEATURES, END).table
-    monkeypatch.setattr(collection, "PEOPLE_AT_ONCE", 7)
+    monkeypatch.setattr(collection, "PEOPLE_AT_ONCE", 17)
     told: list[float] = []
     parts = snapshots(arrow, Goal(), FEATURES, END, progress=told.append).table
     assert parts.frame.equals(whole.frame)

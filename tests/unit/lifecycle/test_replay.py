@@ -84,7 +84,7 @@ THINGS = st.one_of(
 HAPPENINGS = st.lists(st.tuples(st.integers(-9, 80), THINGS), max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     PEOPLE,
     st.lists(HAPPENINGS, min_size=4, max_size=4),

@@ -47,15 +47,15 @@ def snapshots(of: World, horizon: timedelta) -> list[tuple[bool, float]]:
 
 @pytest.mark.parametrize("days", [60, 90])
 def test_the_truths_own_auc_is_that_of_a_hard_but_honest_problem(days: int) -> None:
-    """Measured on 50,000 people: .79 within 60 days, .75 within 90. Here three small worlds, so the band is looser."""
-    pairs = [pair for seed in (1, 2, 3) for pair in snapshots(world(seed), timedelta(days=days))]
+    """Measured on 50,000 people: .79 within 60 days, .75 within 90. Here two small worlds, so the band is looser."""
+    pairs = [pair for seed in (1, 2) for pair in snapshots(world(seed), timedelta(days=days))]
     outcomes, levels = zip(*pairs, strict=True)
     assert 0.70 < roc_auc_score(outcomes, levels) < 0.84
 
 
 def test_about_three_in_a_hundred_buy() -> None:
-    bought = sum(len(world(seed).won_at) for seed in (1, 2, 3))
-    assert 0.022 < bought / sum(len(world(seed).people) for seed in (1, 2, 3)) < 0.038
+    bought = sum(len(world(seed).won_at) for seed in (1, 2))
+    assert 0.022 < bought / sum(len(world(seed).people) for seed in (1, 2)) < 0.038
 
 
 def test_luck_moves_the_outcome_but_not_the_truth() -> None:
@@ -65,8 +65,8 @@ def test_luck_moves_the_outcome_but_not_the_truth() -> None:
 
 
 def test_the_same_seed_gives_the_same_world_and_another_seed_another() -> None:
-    assert make_world(5, 200, NOW) == make_world(5, 200, NOW)
-    assert make_world(5, 200, NOW) != make_world(6, 200, NOW)
+    one, again, another = (make_world(seed, 200, NOW) for seed in (5, 5, 6))
+    assert one == again != another
 
 
 def test_each_crm_holds_about_the_people_asked_for() -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from worker.settings import ConfigurationError, load
+from worker.settings import ConfigurationError, lines, load
 from worker.training.goal import Customers, DealWon, Goal, UnknownAttribute
 
 
@@ -83,8 +83,28 @@ def test_who_upgrades_in_the_next_30_days_is_a_goal() -> None:
 def test_a_misspelt_attribute_is_named_with_what_there_is() -> None:
     goal = Goal.model_validate({"segment": "contry", "population": {"unless": {"status": "Bad"}}})
     goal.check("won", ["contry", "status"])
-    with pytest.raises(UnknownAttribute, match=r"goal won: no attribute is named 'contry'; did you mean country\?"):
+    with pytest.raises(UnknownAttribute, match=r"^goals.won.segment: no attribute .* 'contry'; did you mean country\?"):
         goal.check("won", ["country", "status"])
+
+
+@pytest.mark.parametrize(
+    ("goal", "line", "place"),
+    [
+        ({"segment": "plan"}, 4, "segment"),
+        ({"horizon_days": 30, "event": {"kind": "field", "name": "plan"}}, 6, "event.name"),
+        ({"event": {"kind": "trial_started", "field": "plan"}}, 5, "event.field"),
+        ({"population": {"where": {"country": "DE", "plan": "free"}}}, 7, "population.where.plan"),
+        ({"population": {"unless": {"plan": "free"}}}, 6, "population.unless.plan"),
+    ],
+)
+def test_the_line_of_a_misspelt_attribute_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, goal: dict[str, Any], line: int, place: str
+) -> None:
+    body = {"goal": "won", "goals": {"won": goal}}
+    settings = configured(tmp_path, monkeypatch, body)
+    with pytest.raises(UnknownAttribute) as told:
+        settings.goals["won"].check("won", ["country"], lines().at)
+    assert str(told.value).startswith(f"{tmp_path / 'leadgauge.yaml'}:{line}: goals.won.{place}: no attribute")
 
 
 def configured(directory: Path, monkeypatch: pytest.MonkeyPatch, body: dict[str, Any]) -> Any:

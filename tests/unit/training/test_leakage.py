@@ -231,5 +231,5 @@ def test_a_field_has_the_gravest_verdict_of_what_is_computed_from_it() -> None:
 
 
 def test_one_seed_gives_the_same_verdicts() -> None:
-    drawn = people(rows=500, price=shifted(1.5))
+    drawn = people(rows=300, price=shifted(1.5)).only(["visits", "size", "source", "price"])
     assert judge(drawn, seed=3) == judge(drawn, seed=3)

@@ -41,7 +41,19 @@ CREATE TABLE stream (
     load_total      bigint,                          -- and how many rows in how many pages so far
     load_rows       bigint NOT NULL DEFAULT 0,
     load_pages      bigint NOT NULL DEFAULT 0,
+    dry_run         boolean NOT NULL DEFAULT false,  -- of writes: nothing is written, as the configuration says
     PRIMARY KEY (source, name)
+);
+
+-- With which fields the rows of people and accounts were read last, and which of them appeared since all rows had them.
+CREATE TABLE reading (
+    source      text NOT NULL,
+    object      text NOT NULL,
+    fields      text[] NOT NULL,
+    grown       text[] NOT NULL DEFAULT '{}',
+    grown_at    timestamptz,                         -- when the last of them appeared
+    compared_at timestamptz,                         -- when all rows had been compared for that last
+    PRIMARY KEY (source, object)
 );
 
 -- A node of identity: a CRM record, or an address that a vendor's event knows a person by (object 'email').
@@ -349,7 +361,7 @@ CREATE TABLE ledger (
     rules_revision  int NOT NULL,
     policy_revision int NOT NULL,
     champions_revision int NOT NULL DEFAULT 0,
-    state           text NOT NULL CHECK (state IN ('intended', 'sent', 'accepted', 'verified',
+    state           text NOT NULL CHECK (state IN ('intended', 'sent', 'accepted', 'verified', 'unprovable',
                                                    'superseded', 'drifted', 'refused', 'parked')),
     attempts        int NOT NULL DEFAULT 0,
     due_at          timestamptz NOT NULL,
@@ -596,7 +608,7 @@ NAMES = (
     "feedback, "
     "stage_hold, transition, score_history, score, rules, policy_draft, policy, lineage, erasure_salt, erasure, live, "
     "person, outcome_change, outcome_person, outcome, census, claim, activity, attribute, record_past, record, "
-    "membership, subject, stream, compatible"
+    "membership, subject, reading, stream, compatible"
 )
 
 
