@@ -27,8 +27,8 @@ from tests.chaos.machine import Machine
 from tests.chaos.proxy import proxied
 from tests.chaos.running import LEASE, PEOPLE, ROLES, TEMPLATE, Run
 
-PATIENCE = 1.5
-"""Seconds that the product has between two faults to do something, at most; a machine at rest needs one."""
+PATIENCE = 1.0
+"""Seconds that the product has between two faults to do something, at most."""
 STUCK = 45.0
 """Seconds of a machine to itself in which nothing at all happened: then the product has come to rest."""
 TIGHT = {
