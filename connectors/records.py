@@ -309,7 +309,7 @@ class Follower:
 @dataclass(frozen=True, slots=True)
 class Alert:
     """A task for whoever owns a record. `mark` stands in its text and in no other's, so that it is found again;
-    `tried`: it may have been made before."""
+    `tried`: it may have been made before, at `sent_at` if that is known."""
 
     ref: RecordRef
     mark: str
@@ -318,6 +318,7 @@ class Alert:
     due_on: date
     since: datetime
     tried: bool = False
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

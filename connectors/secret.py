@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -40,3 +41,12 @@ class SecretRef(BaseModel):
         if not value:
             raise LookupError(f"the secret's file {self.file} is empty")
         return value
+
+
+def secrets_of(settings: BaseModel) -> Iterator[tuple[str, SecretRef]]:
+    """The secrets of an account with their places, as in `auth.token`, wherever its kind has them."""
+    for name, value in settings:
+        if isinstance(value, SecretRef):
+            yield name, value
+        elif name == "auth" and isinstance(value, BaseModel):
+            yield from ((f"{name}.{inner}", ref) for inner, ref in secrets_of(value))

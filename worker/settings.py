@@ -37,7 +37,7 @@ from pydantic_settings import (
 
 from connectors.catalog import SourceSettings
 from connectors.records import Cause
-from connectors.secret import SecretRef
+from connectors.secret import secrets_of
 from worker.console_settings import ConsoleSettings, WebAddress
 from worker.lines import Lines
 from worker.training.goal import Goal
@@ -226,13 +226,12 @@ class Settings(BaseSettings):
         """By source, which of its secrets cannot be read and why: a CRM that is asked with none says something else."""
         wrong: dict[str, str] = {}
         for i, source in enumerate(self.sources):
-            for name, ref in getattr(source, "auth", ()):
-                if isinstance(ref, SecretRef):
-                    try:
-                        ref.read()
-                    except LookupError as problem:
-                        what = f"`sources.{i}.auth.{name}`: {problem}"
-                        wrong[source.name] = "; ".join(filter(None, (wrong.get(source.name), what)))
+            for name, ref in secrets_of(source):
+                try:
+                    ref.read()
+                except LookupError as problem:
+                    what = f"`sources.{i}.{name}`: {problem}"
+                    wrong[source.name] = "; ".join(filter(None, (wrong.get(source.name), what)))
         return wrong
 
     @field_validator("goals")

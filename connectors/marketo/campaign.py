@@ -138,7 +138,7 @@ class Campaigns:
         found = self._found(tried)
         now = self._session.now()
         missing = [alert for alert in tried if alert.mark not in found]
-        old = [alert for alert in missing if now - alert.since >= SHOWN]
+        old = [alert for alert in missing if now - (alert.sent_at or alert.since) >= SHOWN]
         campaign = self.read(Lane.WRITE) if old else None
         for alert in tried:
             if alert.mark in found:

@@ -144,6 +144,7 @@ class Session:
             return self._by_form(path, token, params)
         answer = self._send(method, path, token, request)
         if answer.status == 414 and method == "GET":
+            self._gate.enter(self.source, "general", lane)
             return self._by_form(path, token, params)
         return answer
 

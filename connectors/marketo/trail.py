@@ -55,12 +55,14 @@ LANES: Mapping[Reason, Lane] = {
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of time, both ends included; `until` is frozen by the first answer, `token` says how far it is read."""
+    """A stretch of time, both ends included; `until` is frozen by the first answer. `token` says how far it is read,
+    `rows` how many that brought."""
 
     reason: Reason
     since: datetime
     until: datetime | None = None
     token: str | None = None
+    rows: int = 0
 
     @property
     def lane(self) -> Lane:
@@ -78,7 +80,7 @@ class Place:
         held: dict[str, Any] = {"read_to": iso(self.read_to)}
         if (window := self.window) is not None:
             until = iso(window.until) if window.until else None
-            held["window"] = [window.reason.value, iso(window.since), until, window.token]
+            held["window"] = [window.reason.value, iso(window.since), until, window.token, window.rows]
         return held
 
     @classmethod
@@ -86,8 +88,8 @@ class Place:
         held = cursor.get("window")
         window = None
         if held:
-            reason, since, until, token = held
-            window = Window(Reason(reason), instant(since), instant(until) if until else None, token)
+            reason, since, until, token, count = held
+            window = Window(Reason(reason), instant(since), instant(until) if until else None, token, count)
         return cls(instant(cursor["read_to"]), window)
 
 
@@ -178,11 +180,12 @@ class LogStream:
             kept = list(found)
         page = self._source.page(kept, replace(window, until=until))
         page = replace(page, backfill=window.reason is Reason.HISTORY)
+        read = window.rows + len(found)
         if more and not (at and min(at) > until):
-            following = replace(place, window=replace(window, until=until, token=token))
+            following = replace(place, window=replace(window, until=until, token=token, rows=read))
             return replace(page, cursor=following.dump(), done=False)
         if window.reason is Reason.FAST:
-            look = Looked.between(window.since, until, len(found)).dump()
+            look = Looked.between(window.since, until, read).dump()
             return replace(page, cursor=replace(place, window=None).dump(), done=True, looked=look)
         return replace(page, cursor=Place(max(place.read_to, until)).dump(), done=True)
 

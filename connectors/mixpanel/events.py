@@ -11,6 +11,8 @@ from hashlib import blake2b
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
+from connectors.errors import Transient
+from connectors.mixpanel.faults import Full
 from connectors.mixpanel.mapping import PROFILES, EventMapper, Held, deal_status
 from connectors.mixpanel.profiles import LANES
 from connectors.mixpanel.session import Session
@@ -18,7 +20,7 @@ from connectors.mixpanel.settings import MixpanelSettings
 from connectors.mixpanel.spool import Spool
 from connectors.mixpanel.values import seconds
 from connectors.port import Cursor, Page
-from connectors.records import Activity, ActivityKind, Outcome, RecordRef
+from connectors.records import Activity, ActivityKind, Outcome, OutcomeStatus, RecordRef
 
 DAY = timedelta(days=1)
 KINDS: Mapping[str, ActivityKind] = {kind.value: kind for kind in ActivityKind}
@@ -69,22 +71,27 @@ class Events:
         assert place.end is not None
         until = self._until(place, place.end)
         size, name = self._settings.page_size, self._name(place, until)
+        backfill = place.why == "history"
         rows = self._spool.page(name, place.after, size)
         if rows is None:
-            self._export(place, until, name)
+            try:
+                self._export(place, until, name)
+            except Transient as problem:
+                if place.days == 1 or isinstance(problem, Full):
+                    raise
+                return Page(replace(place, days=place.days // 2).dump(), done=False, backfill=backfill)  # too much?
             rows = self._spool.page(name, place.after, size) or []
         if len(rows) == size:
             after, done = replace(place, after=(rows[-1].at, rows[-1].ref)), False
         else:
             after, done = self._behind(place, until, self._spool.drop(name))
-        backfill = place.why == "history"
         following = cursor if done and place.why == "window" and cursor else after.dump()
         acts, deals = self._told(rows)
         return Page(following, done, activities=acts, outcomes=deals, backfill=backfill)
 
     @staticmethod
     def window(since: datetime, until: datetime) -> Cursor:
-        return Place(since, "window", until, days=MOST_DAYS).dump()
+        return Place(since, "window", until, days=2).dump()  # a day of one zone is in two of another
 
     def _begun(self, cursor: Cursor | None) -> Place:
         now, timings = self._session.now(), self._settings.timings
@@ -147,7 +154,9 @@ class Events:
             status = deal_status(row.kind)
             if status is not None:
                 ref = RecordRef(source, "deals", row.ref)
-                deals.append(Outcome(ref, status, row.detail or "", at, at, at, row.amount, people=(person,)))
+                closed = None if status is OutcomeStatus.OPEN else at
+                told = max(at, recorded)
+                deals.append(Outcome(ref, status, row.detail or "", at, told, closed, row.amount, people=(person,)))
                 continue
             ref = RecordRef(source, "events", row.ref)
             acts.append(Activity(ref, KINDS[row.kind], (person,), at, recorded, row.detail))

@@ -13,7 +13,6 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -22,7 +21,7 @@ from connectors.catalog import SourceSettings
 from connectors.errors import CrmError
 from connectors.examination import Examination, Examining
 from connectors.port import BUCKETS, Crm
-from connectors.secret import SecretRef
+from connectors.secret import secrets_of
 from worker.bootstrap import Process
 from worker.embedded import EmbeddedError
 from worker.lifecycle.policy import UNSCORED, PolicyError
@@ -53,7 +52,7 @@ def gather(process: Process, only: Collection[str] = (), told: Told = lambda wha
     sources = []
     for settings in process.settings.sources:
         its = Source(
-            settings.name, settings.kind, practice=_is_here(settings), secrets=unreadable.get(settings.name, ""),
+            settings.name, settings.kind, practice=is_here(settings), secrets=unreadable.get(settings.name, ""),
             open_files=tuple(_open_files(settings)), dry_run=settings.writes.dry_run,
         )  # fmt: skip
         if not its.secrets and (not only or settings.name in only):
@@ -180,24 +179,18 @@ def _examined(
             crm.close()
 
 
-def _is_here(settings: SourceSettings) -> bool:
-    """By whatever the kind calls its address; the usual one of a vendor is configured nowhere."""
+def is_here(settings: SourceSettings) -> bool:
+    """Whether an account is on this machine, by whatever its kind calls an address."""
     told = settings.model_dump(include={"login_url", "host", "hosts"})
     addresses = [told.get("login_url"), told.get("host"), *(told.get("hosts") or {}).values()]
     return any(urlsplit(address).hostname in _HERE for address in addresses if address)
 
 
 def _open_files(settings: SourceSettings) -> Iterator[Path]:
-    for ref in _secrets(settings):
+    for _, ref in secrets_of(settings):
         file = ref.file
         if file is None or file.resolve().is_relative_to(MOUNTED_SECRETS):
             continue
         with suppress(OSError):
             if file.stat().st_mode & 0o004:
                 yield file
-
-
-def _secrets(settings: BaseModel) -> Iterator[SecretRef]:
-    auth = getattr(settings, "auth", None)
-    if isinstance(auth, BaseModel):
-        yield from (value for _, value in auth if isinstance(value, SecretRef))

@@ -43,7 +43,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An alert to make, of that record. `tried`: it may have been made before."""
+    """An alert to make, of that record. `tried`: it may have been made before, at `sent_at`."""
 
     id: int
     ref: RecordRef
@@ -54,6 +54,7 @@ class Row:
     attempts: int
     intended_at: datetime
     tried: bool
+    sent_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +112,23 @@ def take(connection: Connection, source: str, now: datetime, limit: int) -> list
     rows = connection.execute(
         text("""
         WITH due AS (
-            SELECT id, state = 'sent' AS tried FROM alert
+            SELECT id, state = 'sent' AS tried, CASE WHEN state = 'sent' THEN sent_at ELSE :now END AS sent_at
+            FROM alert
             WHERE source = :source AND state IN ('intended', 'sent') AND due_at <= :now
             ORDER BY state = 'sent' DESC, due_at, id LIMIT :limit FOR UPDATE
         ), taken AS (
-            UPDATE alert a SET state = 'sent', attempts = a.attempts + 1, sent_at = :now
+            UPDATE alert a SET state = 'sent', attempts = a.attempts + 1, sent_at = due.sent_at
             FROM due WHERE a.id = due.id RETURNING a.*, due.tried
         )
         SELECT t.id, s.source, s.object, s.key, t.person_id, t.entered, t.entered_at, t.body, t.attempts, t.intended_at,
-               t.tried
+               t.tried, t.sent_at
         FROM taken t JOIN subject s ON s.id = t.subject_id ORDER BY t.id
         """),
         {"source": source, "now": now, "limit": limit},
     )
     return [
         Row(r.id, RecordRef(r.source, r.object, r.key), r.person_id, r.entered, r.entered_at, r.body, r.attempts,
-            r.intended_at, r.tried)
+            r.intended_at, r.tried, r.sent_at)
         for r in rows
     ]  # fmt: skip
 

@@ -32,7 +32,7 @@ def mark(row: Row) -> str:
 
 def _alert(row: Row, settings: AlertSettings) -> Alert:
     due_on = (row.entered_at + timedelta(days=settings.due_days)).date()
-    return Alert(row.ref, mark(row), settings.subject, row.body, due_on, row.intended_at, row.tried)
+    return Alert(row.ref, mark(row), settings.subject, row.body, due_on, row.intended_at, row.tried, row.sent_at)
 
 
 def _answer(row: Row, result: AlertResult, now: datetime) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -91,6 +92,15 @@ def test_a_lost_answer_is_found_in_the_lead_s_log_and_nothing_is_requested_twice
     assert found.made.object == "activities"
     assert (unseen.outcome, unseen.code) == (WriteOutcome.UNRESOLVED, "LOG_LAGS")
     assert runs(marketo, number) == [one.id]
+
+
+def test_the_log_has_its_time_from_the_attempt_on(marketo: PracticeInstance) -> None:
+    ref = marketo.add()
+    crm, _ = opened(marketo)
+    marketo.clock.advance(timedelta(hours=5))
+    just = replace(alert(ref, tried=True), sent_at=marketo.clock.now() - MINUTE)
+    (result,) = crm.alert([just])
+    assert (result.outcome, result.code) == (WriteOutcome.UNRESOLVED, "LOG_LAGS")
 
 
 def test_a_request_of_long_ago_proves_one_of_then_and_none_of_now(marketo: PracticeInstance) -> None:

@@ -82,6 +82,17 @@ def test_exports_that_fail_are_begun_again_and_at_last_leads_are_read_by_ids(mar
     assert any(endpoint == "/rest/v1/leads.json" for endpoint in marketo.endpoints())
 
 
+def test_an_export_that_fails_now_and_then_is_no_reason_to_do_without(marketo: PracticeInstance) -> None:
+    made = marketo.add_people(3)
+    marketo.clock.advance(NOW_ON)
+    marketo.temper(failing=0.3)
+    pages, _ = patiently(marketo, "leads", since=START - timedelta(days=600))
+    assert sorted(refs(pages)) == sorted(made)
+    created = marketo.endpoints().count("/bulk/v1/leads/export/create.json")
+    assert created >= 20 + 3, "some were lost"
+    assert "/rest/v1/leads.json" not in marketo.endpoints(), "never three in a row"
+
+
 def test_where_bulk_extract_is_not_to_be_had_leads_are_read_by_ids_down_to_where_there_are_none(
     marketo: PracticeInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +262,18 @@ def test_looks_at_a_quiet_instance_cost_hardly_more_than_a_call_each(marketo: Pr
     assert len(marketo.calls) <= 20 + 6
 
 
+def test_a_look_of_several_pages_knows_how_much_came(marketo: PracticeInstance) -> None:
+    marketo.clock.advance(NOW_ON)
+    crm = marketo.open(page_size=4)
+    cursor = drain(crm, "leads", None)[-1].cursor
+    marketo.add_people(9)
+    marketo.clock.advance(MINUTE)
+    *_, last = drain(crm, "leads", cursor, Tier.FAST)
+    assert last.looked is not None
+    looked = timedelta(seconds=9 / last.looked["rate"])
+    assert looked < 10 * MINUTE, "all nine count, not those of the last page alone"
+
+
 @pytest.mark.parametrize(
     "mood", [{"drift": True}, {"scan": 1}, {"lag": 240.0}, {"drift": True, "scan": 3, "lag": 60.0}]
 )
@@ -304,6 +327,9 @@ def test_who_is_deleted_may_be_taken_for_erased_once_a_merge_would_show(marketo:
     cursor = drain(crm, "removals", None)[-1].cursor
     marketo.delete(gone)
     marketo.merge(winner, loser)
+    for entry in marketo.instance.log:
+        if entry.type == log.MERGE:
+            entry.shows += 8 * MINUTE
     marketo.clock.advance(4 * MINUTE)
     early = drain(crm, "removals", cursor)
     assert set(deletions(early)) == {gone, loser}
@@ -434,10 +460,12 @@ def test_a_long_query_goes_as_a_form(marketo: PracticeInstance) -> None:
 
 
 def test_a_query_that_is_found_too_long_is_asked_again_as_a_form(marketo: PracticeInstance) -> None:
-    made, crm = marketo.add_people(1), marketo.open()
+    made, gate = marketo.add_people(1), Learning()
+    crm = marketo.open(gate=gate)
     crm.read_back(made)
     marketo.faults.add([{"method": "GET", "path": "v1/leads.json", "effect": {"status": 414, "html": "too long"}}])
     assert set(crm.read_back(made)) == set(made)
+    assert len(gate.entered) == sum("identity" not in endpoint for endpoint in marketo.endpoints())
 
 
 def test_a_page_that_leads_to_itself_ends_as_a_fault_of_the_protocol(marketo: PracticeInstance) -> None:
@@ -458,8 +486,8 @@ def test_a_place_in_the_log_that_is_not_known_any_more_is_looked_for_again(marke
         marketo.edit(ref)
     marketo.clock.advance(NOW_ON)
     first = crm.pull("leads", cursor, Tier.COMPLETE)
-    reason, since, until, _ = first.cursor["window"]
-    spoilt = {**first.cursor, "window": [reason, since, until, "GARBAGE="]}
+    reason, since, until, _, read = first.cursor["window"]
+    spoilt = {**first.cursor, "window": [reason, since, until, "GARBAGE=", read]}
     assert set(refs(drain(crm, "leads", spoilt))) == set(made)
 
 

@@ -235,7 +235,7 @@ def test_an_event_is_an_act_or_a_deal_by_its_name(project: PracticeProject) -> N
     ]  # fmt: skip
     (deal,) = [deal for page in pages for deal in page.outcomes]
     assert (deal.status, deal.stage, deal.amount) == (OutcomeStatus.WON, "Upgraded", 49.9)
-    assert (deal.closed_at, deal.people) == (START - DAY, (project.ref("u2"),))
+    assert (deal.closed_at, deal.modified_at, deal.people) == (START - DAY, START, (project.ref("u2"),))
     assert all(page.backfill for page in pages)
     assert {act.occurred_at for page in pages for act in page.activities} == {START - DAY}
     assert {act.recorded_at for page in pages for act in page.activities} == {START}
@@ -329,6 +329,21 @@ def test_an_export_that_ends_before_its_end_is_no_export(project: PracticeProjec
     project.project.terminated_early = False
     project.faults.add([{"path": "export", "count": 1, "effect": {"cut_body": 0.5}}])
     assert len(acts(drain(crm, "events", None))) == 30
+
+
+def test_an_export_that_is_too_much_is_asked_for_by_fewer_days(project: PracticeProject) -> None:
+    for n in range(8):
+        project.project.add_event("Page view", START - n * DAY, f"u{n}")
+    crm = project.open(timings={"history": "P9D"})
+    first = crm.pull("events", None, Tier.COMPLETE)
+    assert first.cursor["days"] == 2
+    project.faults.add([{"path": "export", "count": 6, "effect": {"status": 504, "html": "<html>"}}])
+    halved = crm.pull("events", first.cursor, Tier.COMPLETE)
+    assert (halved.done, halved.cursor["days"]) == (False, 1)
+    assert len(acts([first, *drain(crm, "events", halved.cursor)])) == 8
+    project.faults.add([{"path": "export", "effect": {"status": 504, "html": "<html>"}}])
+    with pytest.raises(Transient):
+        crm.pull("events", None, Tier.COMPLETE)
 
 
 def test_only_named_events_are_exported(project: PracticeProject) -> None:

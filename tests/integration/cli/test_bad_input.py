@@ -54,7 +54,7 @@ ROWS = [
         "`lease` should be greater than 0 seconds",
         "`log_level` should match",
         "`attributes.region.type` should be 'number', 'text', 'flag' or 'date'",
-        "`sources.0` has 'kind' 'marketo', which is none of 'salesforce', 'hubspot'",
+        "`sources.0` has 'kind' 'pipedrive', which is none of 'salesforce', 'hubspot'",
         "`sources.1.auth.token` must be a mapping",
         "`sources.2.fields.scor` should be 'score'",
         "`sources.2.auth` is missing",
@@ -62,7 +62,7 @@ ROWS = [
     ), {"LEADGAUGE_VERIFY_AFTER": "later"}, {
         "partition": 3, "plan_every": "soon", "lease": -1, "log_level": "LOUD", "attributes": {"region": {"type": "x"}},
         "sources": [
-            {"kind": "marketo"},
+            {"kind": "pipedrive"},
             PORTAL | {"auth": {"type": "token", "token": "geheim"}},
             {"kind": "hubspot", "name": "b", "fields": {"scor": "x"}},
         ],

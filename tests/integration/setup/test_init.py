@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from connectors.secret import secrets_of
 from tests.integration.cli import forks
 from tests.integration.cli.forks import Ended
 from tests.integration.setup.bench import HUBSPOT, SALESFORCE, Bench
@@ -109,6 +110,20 @@ def test_answers_that_cannot_be_are_refused(given: dict[str, Any], says: str) ->
 def test_an_instance_goes_by_what_its_pages_show(host: str) -> None:
     (its,) = answered({"marketo": [{"host": host, "client": "c"}]}).marketo
     assert its.host == "https://123-ABC-456.mktorest.com"
+
+
+def test_options_are_enough_for_one_account_of_each_kind_and_secrets_are_named(tmp_path: Path) -> None:
+    options = (
+        "--salesforce", "acme.my.salesforce.com", "--salesforce-key", "3MVG9...", "--hubspot",
+        "--marketo", "123-ABC-456", "--marketo-client", "c", "--amplitude", "153957",
+        "--mixpanel", "2195193", "--mixpanel-user", "reader",
+    )  # fmt: skip
+    ended = forks.run(("init", *options), {"PATH": "/usr/bin:/bin"}, tmp_path, within=110)
+    assert ended.code == 0, ended.said
+    sources = parse((tmp_path / "leadgauge.yaml").read_text("utf-8"), Path("x.yaml")).sources
+    assert [source.kind for source in sources] == ["salesforce", "hubspot", "marketo", "amplitude", "mixpanel"]
+    for _, ref in (each for source in sources for each in secrets_of(source)):
+        assert f"set the variable {ref.env}" in ended.out
 
 
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:

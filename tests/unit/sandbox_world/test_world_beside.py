@@ -1,6 +1,7 @@
 """The accounts beside the CRMs: the same people, each touch once, and nothing lost over a restart."""
 
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 
@@ -108,6 +109,17 @@ def test_who_buys_uses_the_product_more_and_upgrades(world: World) -> None:
     others = [acts[number] for number in users - world.won_at.keys()]
     assert sum(bought) / len(bought) > 1.5 * sum(others) / len(others)
     assert any(use.event == PLANS for use in uses)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_live_moves_each_of_them(name: str, portal: Portal, beside: Mapping[str, Companion]) -> None:
+    account = KINDS[name](held(), 5)
+    account.load(beside[name].dump())
+    traces = account.instance.log if isinstance(account, PracticeMarketo) else account.project.events  # type: ignore[attr-defined]
+    before = len(list(traces))
+    for _ in range(20):
+        account.step(random.Random(1), NOW)
+    assert len(list(traces)) == before + 20
 
 
 @pytest.mark.parametrize("name", KINDS)
