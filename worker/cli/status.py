@@ -305,10 +305,11 @@ def _show_writes(report: dict[str, Any]) -> None:
     else:
         out.print("[bold]Writes[/]  none yet")
     for source, its in report["saved"].items():
-        out.print(
-            f"         {source}: {its['writes']:,} writes and {its['calls']:,} calls saved in {LATELY.days} days\n"
-            "         (too little had changed)"
-        )
+        if its["writes"]:
+            out.print(
+                f"         {source}: {its['writes']:,} writes and {its['calls']:,} calls saved in {LATELY.days} days\n"
+                "         (too little had changed)"
+            )
     for source in dict.fromkeys(row["source"] for row in report["proof"]):
         its = [row for row in report["proof"] if row["source"] == source]
         verified, wanted, unprovable = (
